@@ -1,0 +1,1 @@
+//! Container image layers for Python.

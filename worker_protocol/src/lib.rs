@@ -1,0 +1,1 @@
+//! A Bazel persistent worker runtime.

@@ -1,0 +1,2 @@
+//! pylayer's own commands.
+fn main() {}
