@@ -1,1 +1,22 @@
-//! Container image layers for Python.
+//! Container image layers for Python, made inside Bazel by a persistent worker.
+//!
+//! One request takes one road, and each of its stations is a module:
+//!
+//! ```text
+//! stdin ─▶ worker_protocol ─▶ service ─▶ request ─▶ pipeline ─▶ output ─▶ response
+//! argv  ─▶ cli ──────────────┘                       │
+//!                                     layer: walk, links, plan, tar, segment, compress
+//! ```
+//!
+//! The library exists for the `pylayer` binary and its tests; the promises to others are the
+//! command line and the layers' bytes.
+
+pub mod cli;
+pub mod crew;
+pub mod digest;
+pub mod error;
+pub mod fs;
+pub mod layer;
+pub mod pipeline;
+pub mod request;
+pub mod service;

@@ -1,1 +1,60 @@
-fn main() {}
+//! The `pylayer` binary: reads the command line, runs, and turns the outcome into an exit code.
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::process::ExitCode;
+
+use pylayer::cli::{Invocation, Startup};
+use pylayer::error::{Error, Fault, Result};
+use pylayer::fs;
+use pylayer::service::Service;
+use worker_protocol::{CancelToken, Options};
+
+/// Requests performed at a time: Bazel sends no more to one process by default
+/// (`--worker_max_multiplex_instances`).
+const SLOTS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+fn main() -> ExitCode {
+    match catch_unwind(run) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            // Where standard error is gone, the exit code has to do.
+            drop(writeln!(io::stderr(), "pylayer: {error}"));
+            error.fault().exit_code().into()
+        }
+        Err(_panic) => Fault::Internal.exit_code().into(),
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    match Invocation::parse(std::env::args_os().skip(1))? {
+        Invocation::Print(text) => print(&text),
+        Invocation::Worker(startup) => work(&startup),
+        Invocation::Once(startup, arguments) => {
+            let service = Service::new(&startup)?;
+            print(&service.perform(arguments, Path::new(""), &CancelToken::new())?)
+        }
+    }
+}
+
+fn work(startup: &Startup) -> Result<ExitCode> {
+    let options = Options { slots: SLOTS, ..Options::default() };
+    let served = worker_protocol::serve(Service::new(startup)?, options);
+    // A job that did not stop in time still holds its files; the process ends before it does.
+    fs::discard_unpublished();
+    match served {
+        Ok(exit) => Ok(ExitCode::from(exit.code())),
+        Err(error) => Err(Error::new(Fault::Environment, "the worker cannot go on").because(error)),
+    }
+}
+
+fn print(text: &str) -> Result<ExitCode> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Fault::Environment, "cannot write to standard output").because(source))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

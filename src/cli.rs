@@ -1,0 +1,228 @@
+//! The command line: startup flags, then one action.
+//!
+//! An action is the same arguments whether they come from a shell, a params file, or a
+//! `WorkRequest`: [`Action::parse`] reads all three.
+
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use lexopt::Arg::{Long, Short, Value};
+
+use crate::error::{Error, Result};
+use crate::request::{self, LayerRequest};
+
+const HINT: &str = "`pylayer --help` lists the flags and commands";
+
+/// What `pylayer --help` prints.
+const HELP: &str = "\
+Container image layers for Python: same input, same bytes.
+
+Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
+       pylayer [STARTUP FLAGS] @FILE                 arguments from FILE, one a line
+       pylayer [STARTUP FLAGS] --persistent_worker   a Bazel worker on stdin and stdout
+
+Commands:
+  layer               builds one layer: see `pylayer layer --help`
+
+Startup flags, none of which changes any output:
+      --jobs=N            compression threads of the process [number of CPUs]
+      --cache-dir=DIR     where a worker keeps what it has built, or `none`
+      --cache-size=BYTES  the most it keeps; suffixes KiB, MiB, and GiB [20GiB]
+  -h, --help
+  -V, --version
+";
+
+/// What the process is asked to do.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Print this text.
+    Print(String),
+    /// Answer work requests until the input ends.
+    Worker(Startup),
+    /// Perform one action.
+    Once(Startup, Vec<OsString>),
+}
+
+/// The startup flags: none of them changes any byte of any output.
+#[derive(Debug)]
+pub struct Startup {
+    /// The number of members compressed at a time.
+    pub jobs: NonZeroUsize,
+    /// Where the cache is.
+    pub cache_dir: CacheDir,
+    /// The cache's upper limit in bytes.
+    pub cache_size: u64,
+}
+
+/// Where the cache is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CacheDir {
+    /// Where the way of running suggests.
+    Default,
+    /// In memory only.
+    None,
+    /// In this directory.
+    At(PathBuf),
+}
+
+/// One action.
+#[derive(Debug)]
+pub enum Action {
+    /// Say this.
+    Print(String),
+    /// Build a layer.
+    Layer(LayerRequest),
+}
+
+impl Invocation {
+    /// Reads the process's arguments, its own name left out.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        let mut startup = Startup {
+            jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            cache_dir: CacheDir::Default,
+            cache_size: 20 << 30,
+        };
+        let mut worker = false;
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(usage)? {
+            match argument {
+                Long("persistent_worker") => worker = true,
+                Long("jobs") => startup.jobs = jobs(&parser.value().map_err(usage)?)?,
+                Long("cache-dir") => {
+                    let value = parser.value().map_err(usage)?;
+                    startup.cache_dir = match value.to_str() {
+                        Some("none") => CacheDir::None,
+                        _ => CacheDir::At(value.into()),
+                    };
+                }
+                Long("cache-size") => {
+                    startup.cache_size = bytes(&parser.value().map_err(usage)?)?;
+                }
+                Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
+                Long("version") | Short('V') => {
+                    return Ok(Self::Print(concat!("pylayer ", env!("CARGO_PKG_VERSION"), "\n").to_owned()));
+                }
+                Value(command) if !worker => {
+                    let rest = parser.raw_args().map_err(usage)?;
+                    return Ok(Self::Once(startup, std::iter::once(command).chain(rest).collect()));
+                }
+                other => return Err(usage(other.unexpected())),
+            }
+        }
+        if worker {
+            return Ok(Self::Worker(startup));
+        }
+        Err(Error::usage("no command is given").hint(HINT))
+    }
+}
+
+impl Action {
+    /// Reads one action's arguments; a sole `@FILE` stands for those in the file, whose path is
+    /// relative to `base`.
+    pub fn parse(mut arguments: Vec<OsString>, base: &Path) -> Result<Self> {
+        if let [only] = &*arguments
+            && let Some(path) = params_file(only)
+        {
+            arguments = request::read_params_file(&base.join(path))?;
+        }
+        let mut arguments = arguments.into_iter();
+        let Some(command) = arguments.next() else {
+            return Err(Error::usage("no command is given").hint(HINT));
+        };
+        let arguments = arguments.collect::<Vec<_>>();
+        match command.to_str() {
+            Some("layer") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(request::help()))
+            }
+            Some("layer") => Ok(Self::Layer(LayerRequest::parse(arguments)?)),
+            _ => {
+                let what = format!("`{}` is not a command", command.display());
+                Err(Error::usage(what).hint(HINT))
+            }
+        }
+    }
+}
+
+fn params_file(argument: &OsStr) -> Option<&OsStr> {
+    use std::os::unix::ffi::OsStrExt as _;
+    argument.as_bytes().strip_prefix(b"@").map(OsStr::from_bytes)
+}
+
+fn usage(error: lexopt::Error) -> Error {
+    Error::usage(error.to_string()).hint(HINT)
+}
+
+fn jobs(value: &OsStr) -> Result<NonZeroUsize> {
+    // More threads than any machine has CPUs are a slip of the finger.
+    let jobs = value.to_str().and_then(|text| text.parse::<NonZeroUsize>().ok());
+    jobs.filter(|jobs| jobs.get() <= 1024).ok_or_else(|| {
+        Error::usage(format!("`--jobs={}` is not a number from 1 to 1024", value.display()))
+    })
+}
+
+fn bytes(value: &OsStr) -> Result<u64> {
+    let read = |text: &str| {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+        let unit = units.iter().find(|(suffix, _)| text.ends_with(suffix));
+        let (suffix, shift) = unit.unwrap_or(&("", 0));
+        let digits = text.strip_suffix(suffix)?;
+        let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+    };
+    value.to_str().and_then(read).ok_or_else(|| {
+        Error::usage(format!("`--cache-size={}` is not a size", value.display()))
+            .hint("write bytes, or a number with KiB, MiB, or GiB")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Invocation> {
+        Invocation::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn startup_flags_stand_in_any_order_before_the_command() {
+        for line in [
+            "--persistent_worker --jobs=3 --cache-dir=none --cache-size=2MiB",
+            "--cache-size 2MiB --jobs 3 --persistent_worker --cache-dir none",
+        ] {
+            let Invocation::Worker(startup) = parse(line).unwrap() else { panic!("{line}") };
+            assert_eq!(startup.jobs.get(), 3);
+            assert_eq!(startup.cache_dir, CacheDir::None);
+            assert_eq!(startup.cache_size, 2 << 20);
+        }
+        let line = "--cache-dir /c --jobs=1 layer --jobs=9 --help @x";
+        let Invocation::Once(startup, action) = parse(line).unwrap() else { panic!("{line}") };
+        assert_eq!(startup.cache_dir, CacheDir::At("/c".into()));
+        assert_eq!(action, ["layer", "--jobs=9", "--help", "@x"]);
+    }
+
+    #[test]
+    fn slips_are_usage_errors_that_name_them() {
+        for (line, named) in [
+            ("", "command"),
+            ("--jobs=0 layer", "--jobs=0"),
+            ("--jobs=1025 layer", "--jobs=1025"),
+            ("--cache-size=1kb layer", "--cache-size=1kb"),
+            ("--cache-size=99999999999GiB layer", "99999999999GiB"),
+            ("--frobnicate", "--frobnicate"),
+            ("--persistent_worker layer", "layer"),
+            ("--persistent_worker=yes", "persistent_worker"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.fault().exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(named), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, size) in [("0", 0), ("17", 17), ("1KiB", 1024), ("3GiB", 3 << 30)] {
+            assert_eq!(bytes(OsStr::new(text)).unwrap(), size);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Outputs: written out of sight, published whole or not at all.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use crate::error::{Error, Result};
+
+/// Named temporary files that are neither published nor dropped yet.
+static UNPUBLISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unpublished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNPUBLISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary files of outputs that nobody will publish: for a process about to exit
+/// while a job still runs.
+pub fn discard_unpublished() {
+    for path in std::mem::take(&mut *unpublished()) {
+        // Nothing more can be done about a file that will not go.
+        drop(std::fs::remove_file(path));
+    }
+}
+
+/// A file that is being written for `target`.
+///
+/// Where the file system can, the file has no name until it is published (`O_TMPFILE`), so that
+/// not even SIGKILL leaves one behind; elsewhere it has a hidden name beside the target, removed
+/// on drop.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    target: PathBuf,
+    temporary: Option<Temporary>,
+}
+
+/// A name beside the target that is removed on drop.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Temporary {
+    /// A name beside `target` that no other output of any process has.
+    fn beside(target: &Path) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent(target).join(format!(".pylayer-{}-{number}.tmp", std::process::id()));
+        unpublished().insert(path.clone());
+        Self(path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if unpublished().remove(&self.0) {
+            // Gone already after a rename; otherwise nothing more can be done about it.
+            drop(std::fs::remove_file(&self.0));
+        }
+    }
+}
+
+fn parent(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+impl Output {
+    /// Starts a file that will become `target`, whose directory must exist.
+    pub fn create(target: &Path) -> Result<Self> {
+        if target.file_name().is_none() || target.is_dir() {
+            return Err(Error::input("cannot write a file at").at(target));
+        }
+        let fail = |source| {
+            Error::io("cannot write", target, source)
+                .hint("the output's directory must exist and be writable")
+        };
+        match anonymous(parent(target)).map_err(fail)? {
+            Some(file) => Ok(Self { file, target: target.to_owned(), temporary: None }),
+            None => Self::named(target).map_err(fail),
+        }
+    }
+
+    fn named(target: &Path) -> io::Result<Self> {
+        let temporary = Temporary::beside(target);
+        let file = File::create_new(&temporary.0)?;
+        Ok(Self { file, target: target.to_owned(), temporary: Some(temporary) })
+    }
+
+    /// Where the file will appear.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Appends bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|source| Error::io("cannot write", &self.target, source))
+    }
+
+    /// Makes the file appear at its target, in place of whatever was there.
+    pub fn publish(self) -> Result<()> {
+        let Self { file, target, temporary } = self;
+        let published = match temporary {
+            Some(temporary) => std::fs::rename(&temporary.0, &target),
+            None => link(&file, &target),
+        };
+        published.map_err(|source| Error::io("cannot publish", &target, source))
+    }
+}
+
+/// A file without a name in `directory`; none where the file system has no such thing.
+fn anonymous(directory: &Path) -> io::Result<Option<File>> {
+    // Linking the file later goes through /proc.
+    if !Path::new("/proc/self/fd").is_dir() {
+        return Ok(None);
+    }
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
+    match rustix::fs::openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode)
+    {
+        Ok(file) => Ok(Some(file.into())),
+        // What open(2) and old kernels answer where O_TMPFILE is unknown.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+            Ok(None)
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Gives a nameless file its name.
+fn link(file: &File, target: &Path) -> io::Result<()> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |name: &Path| {
+        rustix::fs::linkat(CWD, source.as_str(), CWD, name, AtFlags::SYMLINK_FOLLOW)
+    };
+    match link(target) {
+        // link(2) does not replace; rename(2) does.
+        Err(rustix::io::Errno::EXIST) => {
+            let temporary = Temporary::beside(target);
+            link(&temporary.0)?;
+            std::fs::rename(&temporary.0, target)
+        }
+        linked => Ok(linked?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Both ways of making an output keep the same promises.
+    fn both(check: impl Fn(&Path, fn(&Path) -> Output)) {
+        let ways: [fn(&Path) -> Output; 2] =
+            [|target| Output::create(target).unwrap(), |target| Output::named(target).unwrap()];
+        for way in ways {
+            let directory = tempfile::tempdir().unwrap();
+            check(directory.path(), way);
+        }
+    }
+
+    #[test]
+    fn an_output_appears_only_when_published() {
+        both(|directory, create| {
+            let target = directory.join("out");
+            let mut output = create(&target);
+            output.write(b"one").unwrap();
+            assert!(!target.exists());
+            output.publish().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"one");
+            assert_eq!(names(directory), ["out"]);
+        });
+    }
+
+    #[test]
+    fn a_dropped_output_leaves_nothing() {
+        both(|directory, create| {
+            let mut output = create(&directory.join("out"));
+            output.write(b"one").unwrap();
+            drop(output);
+            assert_eq!(names(directory), [""; 0]);
+        });
+    }
+
+    #[test]
+    fn publishing_replaces_without_writing_through() {
+        both(|directory, create| {
+            let (target, other) = (directory.join("out"), directory.join("other"));
+            fs::write(&target, "old").unwrap();
+            fs::hard_link(&target, &other).unwrap();
+            let mut output = create(&target);
+            output.write(b"new").unwrap();
+            output.publish().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"new");
+            assert_eq!(fs::read(&other).unwrap(), b"old");
+            assert_eq!(names(directory), ["other", "out"]);
+        });
+    }
+
+    #[test]
+    fn an_impossible_target_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        for target in [directory.path().join("no/such/out"), directory.path().to_owned()] {
+            let error = Output::create(&target).unwrap_err();
+            assert!(error.to_string().contains(&*target.to_string_lossy()), "{error}");
+        }
+    }
+}

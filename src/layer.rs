@@ -1,0 +1,26 @@
+//! What a layer is: from a valid [`LayerSpec`] to the bytes of a blob.
+//!
+//! ```text
+//! LayerSpec ──plan──▶ Plan ──segment──▶ archive bytes ──compress──▶ members
+//!   spec      walk, links, order    tar                   compress
+//! ```
+//!
+//! [`plan`] looks at names, kinds, and link texts; [`segment`] reads contents. No clock,
+//! environment variable, or hash map's order can reach the bytes.
+
+pub mod compress;
+mod filter;
+mod links;
+pub mod metadata;
+mod paths;
+pub mod plan;
+pub mod segment;
+pub mod spec;
+pub mod tar;
+mod walk;
+
+pub use filter::Filter;
+pub use spec::LayerSpec;
+
+/// Asks whether the work is still wanted; an error means that it is not.
+pub type Checkpoint<'a> = &'a (dyn Fn() -> crate::error::Result<()> + Sync);

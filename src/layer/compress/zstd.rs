@@ -1,0 +1,32 @@
+//! Zstandard frames (RFC 8878), by libzstd: no content size, no checksum.
+//!
+//! A frame without its content size keeps readers that decode a whole blob at once from growing
+//! their buffer frame by frame; every reader of layers streams, and needs none.
+
+use zstd::bulk;
+
+use crate::error::{Error, Fault, Result};
+
+/// Makes zstd frames at one level.
+pub(super) struct Compressor(bulk::Compressor<'static>);
+
+fn fail(source: std::io::Error) -> Error {
+    Error::new(Fault::Internal, "zstd failed").because(source)
+}
+
+impl Compressor {
+    pub(super) fn new(level: u8) -> Result<Self> {
+        let mut compressor = bulk::Compressor::new(level.into()).map_err(fail)?;
+        compressor.include_contentsize(false).map_err(fail)?;
+        compressor.include_checksum(false).map_err(fail)?;
+        Ok(Self(compressor))
+    }
+
+    pub(super) fn compress(&mut self, member: &[u8], output: &mut Vec<u8>) -> Result<usize> {
+        let bound = zstd::zstd_safe::compress_bound(member.len());
+        if output.len() < bound {
+            output.resize(bound, 0);
+        }
+        self.0.compress_to_buffer(member, output.as_mut_slice()).map_err(fail)
+    }
+}

@@ -1,0 +1,214 @@
+//! What goes into a layer, and in which order: names and links, no contents.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::links::{self, Places};
+use super::spec::LayerSpec;
+use super::walk::{Content, Found, Node, Walk};
+use super::{Checkpoint, paths};
+use crate::error::{Error, Result};
+use crate::fs;
+
+/// A layer's entries in their final order.
+#[derive(Debug)]
+pub struct Plan {
+    /// All directories that the layer needs, parents before children, sorted.
+    pub directories: Vec<Directory>,
+    /// The packages by name, each with its entries by destination. Empty ones are left out.
+    pub packages: Vec<PackagePlan>,
+}
+
+/// A directory entry.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Directory {
+    /// The path in the image.
+    pub path: Box<[u8]>,
+    /// The mode of a directory that base images own, which belongs to root; none for the layer's
+    /// own directories.
+    pub base_mode: Option<u32>,
+}
+
+/// A package's entries.
+#[derive(Debug)]
+pub struct PackagePlan {
+    /// The package's name.
+    pub name: Vec<u8>,
+    /// Its entries, sorted by destination.
+    pub entries: Vec<Entry>,
+}
+
+/// One entry of a package.
+#[derive(Debug)]
+pub struct Entry {
+    /// The path in the image.
+    pub dest: Box<[u8]>,
+    /// Permission bits.
+    pub mode: u32,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    File(Content),
+    Empty,
+    Link(Box<[u8]>),
+}
+
+/// What an entry is, for whoever writes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Body<'a> {
+    /// A regular file with the content of this file on this machine.
+    File(PathBuf),
+    /// A regular file of no bytes.
+    Empty,
+    /// A symbolic link with this text.
+    Symlink(&'a [u8]),
+}
+
+impl Entry {
+    /// What the entry is.
+    pub fn body(&self) -> Body<'_> {
+        match &self.kind {
+            Kind::File(content) => Body::File(content.path(&self.dest)),
+            Kind::Empty => Body::Empty,
+            Kind::Link(text) => Body::Symlink(text),
+        }
+    }
+
+    /// The source, for messages.
+    fn origin(&self) -> String {
+        match self.body() {
+            Body::File(path) => format!("`{}`", path.display()),
+            Body::Empty => "an empty file".to_owned(),
+            Body::Symlink(text) => format!("a link to `{}`", paths::as_path(text).display()),
+        }
+    }
+
+    /// Whether two entries for one place are the same entry: content, mode, and kind.
+    fn is_same(&self, other: &Self) -> Result<bool> {
+        if self.mode != other.mode {
+            return Ok(false);
+        }
+        match (self.body(), other.body()) {
+            (Body::Symlink(a), Body::Symlink(b)) => Ok(a == b),
+            (Body::Symlink(_), _) | (_, Body::Symlink(_)) => Ok(false),
+            (Body::Empty, Body::Empty) => Ok(true),
+            (Body::File(path), Body::Empty) | (Body::Empty, Body::File(path)) => {
+                Ok(fs::Input::open(&path)?.size() == 0)
+            }
+            (Body::File(a), Body::File(b)) => fs::same_content(&a, &b),
+        }
+    }
+}
+
+/// Plans a layer: walks its sources, settles its links, and puts everything in order.
+pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
+    let places = Places::new(spec);
+    let mut named: Vec<_> = spec.packages.iter().collect();
+    named.sort_by(|a, b| a.name.cmp(&b.name));
+
+    let mut walk = Walk::new(&places, check);
+    let mut ends = Vec::with_capacity(named.len());
+    for package in &named {
+        for source in &package.sources {
+            walk.source(source)?;
+        }
+        ends.push(walk.found());
+    }
+    let mut found = walk.finish();
+    links::settle(&mut found, &places)?;
+
+    let mut found = found.into_iter().map(entry);
+    let mut start = 0;
+    let mut packages = Vec::with_capacity(named.len());
+    for (package, end) in named.into_iter().zip(ends) {
+        let mut entries: Vec<Entry> = found.by_ref().take(end - start).collect::<Result<_>>()?;
+        entries.sort_by(|a, b| a.dest.cmp(&b.dest));
+        start = end;
+        packages.push(PackagePlan { name: package.name.clone(), entries });
+    }
+    deduplicate(&mut packages)?;
+    packages.retain(|package| !package.entries.is_empty());
+    let directories = directories(&packages)?;
+    Ok(Plan { directories, packages })
+}
+
+fn entry(found: Found) -> Result<Entry> {
+    let Found { dest, mode, node } = found;
+    let kind = match node {
+        Node::File(content) => Kind::File(content),
+        Node::Empty => Kind::Empty,
+        Node::Link(text) => Kind::Link(text),
+        Node::Open(link, _) => return Err(link.dangling()),
+    };
+    Ok(Entry { dest, mode, kind })
+}
+
+/// Leaves one entry at each place: of two that are the same, the first package's.
+fn deduplicate(packages: &mut [PackagePlan]) -> Result<()> {
+    let mut order: Vec<(&[u8], usize, usize)> = Vec::new();
+    for (package, plan) in packages.iter().enumerate() {
+        let entries = plan.entries.iter().enumerate();
+        order.extend(entries.map(|(entry, planned)| (&*planned.dest, package, entry)));
+    }
+    order.sort();
+    let mut dropped = BTreeSet::new();
+    let mut kept = 0;
+    for next in 1..order.len() {
+        let ((place, ..), (other, package, entry)) = (order[kept], order[next]);
+        if place != other {
+            kept = next;
+            continue;
+        }
+        let (_, first_package, first_entry) = order[kept];
+        let first = &packages[first_package].entries[first_entry];
+        let second = &packages[package].entries[entry];
+        if !first.is_same(second)? {
+            let what = format!(
+                "two different entries, {} and {}, for",
+                first.origin(),
+                second.origin()
+            );
+            return Err(Error::input(what)
+                .at(paths::as_path(place))
+                .hint("content, mode, and kind must be equal; leave one of them out"));
+        }
+        dropped.insert((package, entry));
+    }
+    for (package, plan) in packages.iter_mut().enumerate() {
+        let mut entry = 0..;
+        plan.entries.retain(|_| !entry.next().is_some_and(|at| dropped.contains(&(package, at))));
+    }
+    Ok(())
+}
+
+/// All directories that the entries need.
+fn directories(packages: &[PackagePlan]) -> Result<Vec<Directory>> {
+    let mut needed: BTreeSet<&[u8]> = BTreeSet::new();
+    for package in packages {
+        let mut last: &[u8] = b"";
+        for entry in &package.entries {
+            let mut directory = paths::parent(&entry.dest);
+            while let Some(path) = directory
+                && !path.is_empty()
+                && path != last
+                && needed.insert(path)
+            {
+                directory = paths::parent(path);
+            }
+            last = paths::parent(&entry.dest).unwrap_or_default();
+        }
+    }
+    for package in packages {
+        if let Some(entry) = package.entries.iter().find(|entry| needed.contains(&*entry.dest)) {
+            let what = format!("{} is no directory, but other files are below", entry.origin());
+            return Err(Error::input(what).at(paths::as_path(&entry.dest)));
+        }
+    }
+    let directories = needed.into_iter().map(|path| Directory {
+        path: path.into(),
+        base_mode: paths::base_directory(path),
+    });
+    Ok(directories.collect())
+}

@@ -1,0 +1,200 @@
+//! A layer as it is meant: every value valid, every path joined. Nothing is checked twice after
+//! this.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compress::Compression;
+use super::filter::Filter;
+use super::paths;
+use crate::error::{Error, Result};
+
+/// The modification time of every entry unless the request says otherwise, in seconds:
+/// 2023-01-01T08:00:00Z, which rules_py has always used.
+pub const DEFAULT_MTIME: u64 = 1_672_560_000;
+
+/// The permission bits of every source unless the request says otherwise.
+pub const DEFAULT_MODE: u32 = 0o755;
+
+/// One layer.
+#[derive(Debug)]
+pub struct LayerSpec {
+    /// How the blob is compressed.
+    pub compression: Compression,
+    /// What all entries have in common.
+    pub attributes: Attributes,
+    /// The packages, in any order, each name once.
+    pub packages: Vec<Package>,
+    /// What other layers deliver.
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// What all entries of a layer have in common.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attributes {
+    /// Numeric user id.
+    pub owner: u64,
+    /// Numeric group id.
+    pub group: u64,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub mtime: u64,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self { owner: 0, group: 0, mtime: DEFAULT_MTIME }
+    }
+}
+
+/// A package: what becomes one segment.
+#[derive(Debug)]
+pub struct Package {
+    /// The name that it is sorted by; not part of any byte.
+    pub name: Vec<u8>,
+    /// What it consists of.
+    pub sources: Vec<Source>,
+}
+
+/// One source of a package and its place in the image.
+#[derive(Debug)]
+pub struct Source {
+    /// What it is.
+    pub what: What,
+    /// Where it goes.
+    pub to: Destination,
+    /// Permission bits of its entries.
+    pub mode: u32,
+}
+
+/// What a source is.
+#[derive(Debug)]
+pub enum What {
+    /// Every file below a directory.
+    Tree {
+        /// The directory.
+        path: SourcePath,
+        /// Which of its files.
+        filter: Arc<Filter>,
+    },
+    /// One file.
+    File(SourcePath),
+    /// A symbolic link with this text.
+    Symlink(Vec<u8>),
+    /// A file of no bytes.
+    Empty,
+}
+
+/// Something that another layer of the image delivers.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// The file or directory.
+    pub path: SourcePath,
+    /// Where the other layer puts it.
+    pub to: Destination,
+}
+
+/// A path on this machine: as the request wrote it, and as it is opened.
+#[derive(Clone, Debug)]
+pub struct SourcePath {
+    typed: PathBuf,
+    full: Arc<Path>,
+}
+
+impl SourcePath {
+    /// A path as written in a request; a relative one is relative to `base`.
+    pub fn new(base: &Path, typed: impl Into<PathBuf>) -> Self {
+        let typed = typed.into();
+        let full = base.join(&typed).into();
+        Self { typed, full }
+    }
+
+    /// The path as it is opened.
+    pub fn full(&self) -> &Arc<Path> {
+        &self.full
+    }
+
+    /// The path as the request wrote it, for messages and for recognising it in link texts.
+    pub fn typed(&self) -> &Path {
+        &self.typed
+    }
+}
+
+/// A path in the image: components without `.`, `..`, NUL, or empty ones, joined by slashes.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Destination(Vec<u8>);
+
+impl Destination {
+    /// Reads a destination: `./a/b`, `/a/b`, and `a/b` are the same. Refuses `..`, NUL, and names
+    /// that OCI image-spec (layer.md, "Whiteouts") reserves. Empty is the image's root.
+    pub fn new(typed: &[u8]) -> Result<Self> {
+        let mut path = Vec::with_capacity(typed.len());
+        for component in typed.split(|&byte| byte == b'/') {
+            if component.is_empty() || component == b"." {
+                continue;
+            }
+            paths::check_component(component, typed)?;
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(component);
+        }
+        Ok(Self(path))
+    }
+
+    /// The path's bytes; empty for the image's root.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path of something below this one.
+    pub fn join(&self, relative: &[u8]) -> Vec<u8> {
+        if self.0.is_empty() {
+            relative.to_vec()
+        } else if relative.is_empty() {
+            self.0.clone()
+        } else {
+            [&self.0, relative].join(&b'/')
+        }
+    }
+}
+
+/// Checks permission bits: setuid, setgid, and sticky never appear in a layer.
+pub fn check_mode(mode: u32, to: &Destination) -> Result<u32> {
+    if mode > 0o777 {
+        return Err(Error::input(format!("mode {mode:o} is refused for"))
+            .at(paths::as_path(to.bytes()))
+            .hint("setuid, setgid, and sticky bits have no place in a layer: use 0000 to 0777"));
+    }
+    Ok(mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_has_one_spelling() {
+        for (typed, path) in [
+            ("a/b", "a/b"),
+            ("./a/b", "a/b"),
+            ("/a/b", "a/b"),
+            ("//a/./b//", "a/b"),
+            ("/", ""),
+            ("", ""),
+            ("./", ""),
+            ("a/...", "a/..."),
+            ("a/x.wh.", "a/x.wh."),
+        ] {
+            assert_eq!(Destination::new(typed.as_bytes()).unwrap().bytes(), path.as_bytes());
+        }
+    }
+
+    #[test]
+    fn dangerous_places_are_refused_by_name() {
+        for typed in ["..", "a/../b", "/..", "a/.wh.b", ".wh..wh..opq", ".wh.d/e", "a\0b"] {
+            let error = Destination::new(typed.as_bytes()).unwrap_err();
+            assert_eq!(error.fault().exit_code(), 1);
+            assert!(error.to_string().contains(typed), "{error}");
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! From sources to entries: trees are walked, and symbolic links that only stand for a file in a
+//! sandbox are seen through.
+//!
+//! Bazel shows an action its inputs in three ways: as they are, as a sandbox of links, or as
+//! links into a repository. A layer must not depend on which. So a link whose absolute text ends
+//! with the source's own path (`bazel-out/…/tree/a.py` leading to
+//! `/…/execroot/ws/bazel-out/…/tree/a.py`) is a **hop**: what counts is what stands behind it.
+//! Any other link is a real one, kept or settled by [`links`](super::links).
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::links::Places;
+use super::spec::{Source, SourcePath, What};
+use super::{Checkpoint, Filter, filter, paths};
+use crate::error::{Error, Result};
+use crate::fs::{self, Kind};
+
+/// More links one behind the other than any sandbox makes; as in the kernel (path_resolution(7)).
+const MOST_HOPS: usize = 40;
+
+/// An entry that a source gives.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Its place in the image.
+    pub(super) dest: Box<[u8]>,
+    /// Permission bits.
+    pub(super) mode: u32,
+    /// What stands there.
+    pub(super) node: Node,
+}
+
+/// What stands at an entry's place.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Node {
+    /// A regular file with the content of a file on this machine.
+    File(Content),
+    /// A regular file of no bytes.
+    Empty,
+    /// A symbolic link with this text.
+    Link(Box<[u8]>),
+    /// A real link that only the whole layer can settle; with its bytes, should it stand for a
+    /// file.
+    Open(OpenLink, Content),
+}
+
+/// Where a file's bytes are: `root`, or the entry's destination from `relative` on, below it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Content {
+    pub(super) root: Arc<Path>,
+    pub(super) relative: Option<u32>,
+}
+
+impl Content {
+    /// The content of an entry at `dest`, which ends with the path below `root`.
+    fn below(root: &Arc<Path>, dest: &[u8], relative: &[u8]) -> Result<Self> {
+        match u32::try_from(dest.len() - relative.len()) {
+            Ok(from) => Ok(Self { root: root.clone(), relative: Some(from) }),
+            Err(_) => Err(Error::input("the destination is too long:").at(paths::as_path(dest))),
+        }
+    }
+
+    /// The path of the file that an entry at `dest` has its bytes from.
+    pub(super) fn path(&self, dest: &[u8]) -> PathBuf {
+        match self.relative {
+            Some(from) => self.root.join(paths::as_path(&dest[from as usize..])),
+            None => self.root.to_path_buf(),
+        }
+    }
+}
+
+/// A real link, as it was found behind all hops.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct OpenLink {
+    /// Where it is.
+    pub(super) at: PathBuf,
+    /// Its text.
+    pub(super) text: PathBuf,
+    /// Whether it lies in a tree.
+    pub(super) in_tree: bool,
+}
+
+/// Walks sources and collects what they give.
+pub(super) struct Walk<'a> {
+    places: &'a Places<'a>,
+    check: Checkpoint<'a>,
+    found: Vec<Found>,
+}
+
+/// A tree that is being walked.
+struct Tree<'a> {
+    source: &'a Source,
+    path: &'a SourcePath,
+    filter: &'a Filter,
+    /// Where the tree's own links hop to, if it is a sandbox's.
+    behind: Option<PathBuf>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(places: &'a Places<'a>, check: Checkpoint<'a>) -> Self {
+        Self { places, check, found: Vec::new() }
+    }
+
+    /// The number of entries so far.
+    pub(super) fn found(&self) -> usize {
+        self.found.len()
+    }
+
+    /// What all sources walked gave, in the order of walking.
+    pub(super) fn finish(self) -> Vec<Found> {
+        self.found
+    }
+
+    /// Adds a source's entries.
+    pub(super) fn source(&mut self, source: &Source) -> Result<()> {
+        let to = source.to.bytes();
+        if to.is_empty() && !matches!(source.what, What::Tree { .. }) {
+            return Err(Error::input("only a tree can go to the image's root"));
+        }
+        match &source.what {
+            What::Symlink(text) => {
+                let directory = paths::parent(to).unwrap_or_default();
+                let climbs = !text.starts_with(b"/") && paths::resolve(directory, text).is_none();
+                if climbs || text.is_empty() || text.contains(&0) {
+                    return Err(Error::input(format!(
+                        "the link's text `{}` leads out of the image at",
+                        paths::as_path(text).display()
+                    ))
+                    .at(paths::as_path(to)));
+                }
+                self.push(source, to.into(), Node::Link(text.clone().into()));
+            }
+            What::Empty => self.push(source, to.into(), Node::Empty),
+            What::File(path) => {
+                if self.places.covered_elsewhere(path.full()) {
+                    return Ok(());
+                }
+                let content = Content { root: path.full().clone(), relative: None };
+                let kind = fs::kind(path.full())?;
+                let (kind, at) = hop(kind, path.full().to_path_buf(), path.typed(), None)?;
+                let node = match kind {
+                    Kind::Symlink => Node::Open(OpenLink::read(at, false)?, content),
+                    _ => file(kind, &at, content)?,
+                };
+                self.push(source, to.into(), node);
+            }
+            What::Tree { path, filter } => {
+                if self.places.covered_elsewhere(path.full()) {
+                    return Ok(());
+                }
+                if fs::kind_followed(path.full()) != Some(Kind::Directory) {
+                    fs::kind(path.full())?;
+                    return Err(Error::input("not a directory:")
+                        .at(&**path.full())
+                        .hint("use --file for a single file"));
+                }
+                let behind = behind(path)?;
+                let tree = Tree { source, path, filter, behind };
+                self.directory(&tree, path.full(), &mut Vec::new(), 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, source: &Source, dest: Box<[u8]>, node: Node) {
+        self.found.push(Found { dest, mode: source.mode, node });
+    }
+
+    /// Adds what lies in the tree's directory `directory`, which is at `relative` in the tree.
+    fn directory(
+        &mut self,
+        tree: &Tree<'_>,
+        directory: &Path,
+        relative: &mut Vec<u8>,
+        followed: usize,
+    ) -> Result<()> {
+        (self.check)()?;
+        let depth = relative.len();
+        for (name, kind) in fs::read_dir(directory)? {
+            relative.truncate(depth);
+            if depth > 0 {
+                relative.push(b'/');
+            }
+            relative.extend_from_slice(name.as_bytes());
+            let path = directory.join(&name);
+            if !self.places.is_elsewhere(&path) {
+                self.entry(tree, path, kind, relative, followed)?;
+            }
+        }
+        relative.truncate(depth);
+        Ok(())
+    }
+
+    /// Adds what is at `path`, which is at `relative` in the tree.
+    fn entry(
+        &mut self,
+        tree: &Tree<'_>,
+        path: PathBuf,
+        kind: Kind,
+        relative: &mut Vec<u8>,
+        followed: usize,
+    ) -> Result<()> {
+        let name = paths::name(relative).to_vec();
+        let (kind, at) = match tree.linked_directory(kind, relative) {
+            Some(behind) => (Kind::Symlink, behind),
+            None => hop(kind, path.clone(), tree.path.typed(), Some(relative))?,
+        };
+        let link = match kind {
+            Kind::Symlink => Some(OpenLink::read(at.clone(), true)?),
+            _ => None,
+        };
+        let leads_to_directory = kind == Kind::Directory
+            || link.is_some() && fs::kind_followed(&at) == Some(Kind::Directory);
+        if leads_to_directory && filter::skips_directory(&name) {
+            return Ok(());
+        }
+        let stands_for_directory = link.as_ref().is_some_and(|link| {
+            leads_to_directory && link.text.is_absolute() && !self.places.knows(&link.text)
+        });
+        if kind == Kind::Directory || stands_for_directory {
+            paths::check_component(&name, &tree.source.to.join(relative))?;
+            if followed == MOST_HOPS {
+                return Err(Error::input("links lead in a circle at").at(at));
+            }
+            let followed = followed + usize::from(stands_for_directory);
+            return self.directory(tree, &path, relative, followed);
+        }
+
+        let directory = paths::name(paths::parent(relative).unwrap_or_default());
+        if filter::skips_file(directory, &name) || !tree.filter.ships(relative) {
+            return Ok(());
+        }
+        let dest = tree.source.to.join(relative).into_boxed_slice();
+        paths::check_component(&name, &dest)?;
+        let content = Content::below(tree.path.full(), &dest, relative)?;
+        let node = match link {
+            None => file(kind, &at, content)?,
+            Some(link) => match link.within_tree(relative)? {
+                Some(text) => Node::Link(text),
+                None => Node::Open(link, content),
+            },
+        };
+        self.push(tree.source, dest, node);
+        Ok(())
+    }
+}
+
+/// The node of something that is no link.
+fn file(kind: Kind, at: &Path, content: Content) -> Result<Node> {
+    match kind {
+        Kind::File => Ok(Node::File(content)),
+        Kind::Other(what) => Err(Error::input(format!("{what} cannot be in a layer:")).at(at)),
+        Kind::Directory | Kind::Symlink => Err(Error::input("not a file but a directory:")
+            .at(at)
+            .hint("use --tree for a directory")),
+    }
+}
+
+impl Tree<'_> {
+    /// The link behind a directory of the tree that is a link to a directory behind the sandbox:
+    /// there Bazel gives a real directory, full of links.
+    fn linked_directory(&self, kind: Kind, relative: &[u8]) -> Option<PathBuf> {
+        let behind = self.behind.as_ref()?.join(paths::as_path(relative));
+        let linked = kind == Kind::Directory && fs::kind(&behind).ok()? == Kind::Symlink;
+        linked.then_some(behind)
+    }
+}
+
+/// Where a tree's own links hop to; none if it is no sandbox's tree.
+fn behind(tree: &SourcePath) -> Result<Option<PathBuf>> {
+    let mut directory = tree.full().to_path_buf();
+    let mut relative = Vec::new();
+    // All of a tree is linked or nothing, so that the first file tells.
+    loop {
+        let Some((name, kind)) = fs::read_dir(&directory)?.into_iter().next() else {
+            return Ok(None);
+        };
+        if !relative.is_empty() {
+            relative.push(b'/');
+        }
+        relative.extend_from_slice(name.as_bytes());
+        directory.push(name);
+        match kind {
+            Kind::Directory => {}
+            Kind::Symlink => {
+                let text = fs::read_link(&directory)?;
+                if !is_hop(&text, tree.typed(), Some(&relative)) {
+                    return Ok(None);
+                }
+                let mut root = text;
+                for _ in relative.split(|&byte| byte == b'/') {
+                    root.pop();
+                }
+                return Ok(Some(root));
+            }
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Follows hops from `path`, whose kind is known: what stands behind them, and where.
+fn hop(
+    mut kind: Kind,
+    mut path: PathBuf,
+    typed: &Path,
+    relative: Option<&[u8]>,
+) -> Result<(Kind, PathBuf)> {
+    for _ in 0..MOST_HOPS {
+        if kind != Kind::Symlink {
+            return Ok((kind, path));
+        }
+        let text = fs::read_link(&path)?;
+        if !is_hop(&text, typed, relative) {
+            return Ok((kind, path));
+        }
+        kind = fs::kind(&text).map_err(|error| {
+            Error::input("the link leads nowhere at").at(&*path).because(error)
+        })?;
+        path = text;
+    }
+    Err(Error::input("links lead in a circle at").at(path))
+}
+
+/// Whether a link with this text only leads to the same path below another root.
+///
+/// Path mapping (Bazel 7.0 and later) writes `cfg` for the configuration's name after
+/// `bazel-out`; the links still have the name.
+fn is_hop(text: &Path, typed: &Path, relative: Option<&[u8]>) -> bool {
+    if !text.is_absolute() || typed.is_absolute() {
+        return false;
+    }
+    let own = match relative {
+        Some(relative) => typed.join(paths::as_path(relative)),
+        None => typed.to_owned(),
+    };
+    let own: Vec<Component<'_>> =
+        own.components().filter(|component| *component != Component::CurDir).collect();
+    if !own.iter().all(|component| matches!(component, Component::Normal(_))) {
+        return false;
+    }
+    let text: Vec<Component<'_>> = text.components().collect();
+    let Some(start) = text.len().checked_sub(own.len()) else {
+        return false;
+    };
+    let mut below_output = false;
+    text[start..].iter().zip(&own).all(|(text, own)| {
+        let mapped = below_output && own.as_os_str() == "cfg";
+        below_output = own.as_os_str() == "bazel-out";
+        text == own || mapped
+    })
+}
+
+impl OpenLink {
+    fn read(at: PathBuf, in_tree: bool) -> Result<Self> {
+        let text = fs::read_link(&at)?;
+        Ok(Self { at, text, in_tree })
+    }
+
+    /// The text of a relative link that stays in its tree, where the link is at `relative`: such
+    /// a link is kept as it is. None for every other link.
+    fn within_tree(&self, relative: &[u8]) -> Result<Option<Box<[u8]>>> {
+        let directory = paths::parent(relative).unwrap_or_default();
+        if self.text.is_absolute() || paths::resolve(directory, &self.bytes()).is_none() {
+            return Ok(None);
+        }
+        match fs::kind_followed(&self.at) {
+            Some(_) => Ok(Some(self.bytes())),
+            None => Err(self.dangling()),
+        }
+    }
+
+    /// The error for a link that leads nowhere.
+    pub(super) fn dangling(&self) -> Error {
+        Error::input(format!("the link to `{}` leads nowhere at", self.text.display()))
+            .at(&*self.at)
+    }
+
+    /// The path that the link leads to, read where it lies, without `.` and `..`.
+    pub(super) fn target(&self) -> PathBuf {
+        let directory = self.at.parent().unwrap_or(Path::new("/"));
+        normal(&directory.join(&self.text))
+    }
+
+    /// The link's text as bytes.
+    pub(super) fn bytes(&self) -> Box<[u8]> {
+        self.text.as_os_str().as_bytes().into()
+    }
+}
+
+/// A path without `.` and `..`, read without asking the file system.
+pub(super) fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if normal.file_name().is_some() => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hop_leads_to_the_same_path_below_another_root() {
+        let own = "bazel-out/k8/bin/pkg/tree";
+        for (text, typed, relative, hop) in [
+            ("/x/execroot/ws/bazel-out/k8/bin/pkg/tree/a/b.py", own, Some("a/b.py"), true),
+            ("/x/execroot/ws/bazel-out/k8/bin/pkg/tree/a/c.py", own, Some("a/b.py"), false),
+            ("/x/execroot/ws/bazel-out/arm/bin/pkg/tree/a/b.py", own, Some("a/b.py"), false),
+            ("/x/bazel-out/k8/bin/tree/a.py", "bazel-out/cfg/bin/tree", Some("a.py"), true),
+            ("/x/bazel-out/k8/lib/tree/a.py", "bazel-out/cfg/bin/tree", Some("a.py"), false),
+            ("bazel-out/k8/bin/pkg/tree/a/b.py", own, Some("a/b.py"), false),
+            ("/ws/a.py", "a.py", None, true),
+            ("/ws/a.py", "./a.py", None, true),
+            ("/ws/a.py", "../a.py", None, false),
+            ("/ws/a.py", "/sandbox/a.py", None, false),
+            ("/a.py", "b/c/a.py", None, false),
+        ] {
+            let relative = relative.map(str::as_bytes);
+            assert_eq!(is_hop(Path::new(text), Path::new(typed), relative), hop, "{text}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! A `pylayer layer` request: from arguments as typed to a valid [`LayerSpec`].
+//!
+//! All paths are joined with the request's base directory here, once: the working directory, or
+//! `sandbox_dir` (`WorkRequest` field 6, Bazel 6.0 and later).
+
+mod encoding;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use lexopt::Arg::{Long, Short, Value};
+
+use crate::error::{Error, Result};
+use crate::layer::compress::Compression;
+use crate::layer::spec::{
+    Attributes, DEFAULT_MODE, Destination, Elsewhere, LayerSpec, Package, Source, SourcePath, What,
+    check_mode,
+};
+use crate::layer::{Filter, spec};
+use crate::pipeline::Targets;
+
+/// A request as typed: each flag in its place, nothing joined or looked up.
+#[derive(Debug, Default)]
+pub struct LayerRequest {
+    output: Option<OsString>,
+    metadata: Option<OsString>,
+    compression: Compression,
+    attributes: Attributes,
+    packages: Vec<PackageRequest>,
+    elsewhere: Vec<Item>,
+}
+
+/// The sources from one `--package` to the next.
+#[derive(Debug, Default)]
+struct PackageRequest {
+    name: OsString,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    items: Vec<Item>,
+}
+
+/// A source with the flags that follow it.
+#[derive(Debug)]
+struct Item {
+    kind: ItemKind,
+    value: OsString,
+    to: Option<OsString>,
+    mode: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ItemKind {
+    Tree,
+    File,
+    Symlink,
+    Empty,
+    Elsewhere,
+}
+
+impl ItemKind {
+    const fn flag(self) -> &'static str {
+        match self {
+            Self::Tree => "--tree",
+            Self::File => "--file",
+            Self::Symlink => "--symlink",
+            Self::Empty => "--empty",
+            Self::Elsewhere => "--elsewhere",
+        }
+    }
+}
+
+impl LayerRequest {
+    /// Reads the arguments after `layer`. The order matters: `--to` and `--mode` belong to the
+    /// source before them, sources to the package before them.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        let mut request = Self { packages: vec![PackageRequest::default()], ..Self::default() };
+        let mut last_is_elsewhere = false;
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(usage)? {
+            let flag = match argument {
+                Long(flag) => flag.to_owned(),
+                Short(_) | Value(_) => return Err(usage(argument.unexpected())),
+            };
+            let kind = match &*flag {
+                "tree" => ItemKind::Tree,
+                "file" => ItemKind::File,
+                "symlink" => ItemKind::Symlink,
+                "empty" => ItemKind::Empty,
+                "elsewhere" => ItemKind::Elsewhere,
+                _ => {
+                    let last = match last_is_elsewhere {
+                        true => request.elsewhere.last_mut(),
+                        false => request.packages.last_mut().and_then(|p| p.items.last_mut()),
+                    };
+                    if flag == "to" || flag == "mode" {
+                        let value = parser.value().map_err(usage)?;
+                        attach(last, &flag, value)?;
+                    } else {
+                        request.flag(&flag, &mut parser)?;
+                        last_is_elsewhere &= flag != "package";
+                    }
+                    continue;
+                }
+            };
+            let value = match kind {
+                ItemKind::Empty => OsString::new(),
+                _ => parser.value().map_err(usage)?,
+            };
+            last_is_elsewhere = kind == ItemKind::Elsewhere;
+            let item = Item { kind, value, to: None, mode: None };
+            match (last_is_elsewhere, request.packages.last_mut()) {
+                (false, Some(package)) => package.items.push(item),
+                _ => request.elsewhere.push(item),
+            }
+        }
+        Ok(request)
+    }
+
+    /// A flag that is no source and follows none.
+    fn flag(&mut self, flag: &str, parser: &mut lexopt::Parser) -> Result<()> {
+        let known = [
+            "output", "metadata", "compression", "owner", "group", "mtime", "package", "wheel",
+            "include", "exclude",
+        ];
+        if !known.contains(&flag) {
+            return Err(usage(Long(flag).unexpected()));
+        }
+        let value = parser.value().map_err(usage)?;
+        let package = || Error::usage("no package is open");
+        match flag {
+            "output" => once(&mut self.output, flag, value)?,
+            "metadata" => once(&mut self.metadata, flag, value)?,
+            "compression" => self.compression = text(flag, &value)?.parse()?,
+            "owner" => self.attributes.owner = number(flag, &value, u32::MAX.into())?,
+            "group" => self.attributes.group = number(flag, &value, u32::MAX.into())?,
+            "mtime" => self.attributes.mtime = number(flag, &value, i64::MAX as u64)?,
+            "package" => self.packages.push(PackageRequest { name: value, ..Default::default() }),
+            // A hint that may speed up and never changes a layer's contents: nothing to do yet.
+            "wheel" => {}
+            "include" | "exclude" => {
+                let package = self.packages.last_mut().ok_or_else(package)?;
+                let globs =
+                    if flag == "include" { &mut package.include } else { &mut package.exclude };
+                globs.push(text(flag, &value)?.to_owned());
+            }
+            _ => return Err(usage(Long(flag).unexpected())),
+        }
+        Ok(())
+    }
+
+    /// What will be written, relative to `base`.
+    pub fn targets(&self, base: &Path) -> Result<Targets> {
+        let missing = || Error::usage("`--output` is missing").hint(HINT);
+        let blob = base.join(self.output.as_ref().ok_or_else(missing)?);
+        let metadata = self.metadata.as_ref().map(|path| base.join(path));
+        if metadata.as_ref() == Some(&blob) {
+            return Err(Error::usage("`--output` and `--metadata` are the same file"));
+        }
+        Ok(Targets { blob, metadata })
+    }
+
+    /// The request as it is meant, its sources relative to `base`.
+    pub fn into_spec(self, base: &Path) -> Result<(Targets, LayerSpec)> {
+        let request = encoding::repair(self, base);
+        let targets = request.targets(base)?;
+        let mut packages: Vec<Package> = Vec::new();
+        for PackageRequest { name, include, exclude, items } in request.packages {
+            let filter = Arc::new(Filter::new(&include, &exclude)?);
+            let sources = items.into_iter().map(|item| item.source(&filter, base));
+            let sources = sources.collect::<Result<Vec<_>>>()?;
+            let name = name.into_vec();
+            match packages.iter_mut().find(|package| package.name == name) {
+                Some(package) => package.sources.extend(sources),
+                None => packages.push(Package { name, sources }),
+            }
+        }
+        let elsewhere = request.elsewhere.into_iter().map(|item| {
+            Ok(Elsewhere { to: item.destination()?, path: SourcePath::new(base, item.value) })
+        });
+        let spec = LayerSpec {
+            compression: request.compression,
+            attributes: request.attributes,
+            packages,
+            elsewhere: elsewhere.collect::<Result<_>>()?,
+        };
+        Ok((targets, spec))
+    }
+
+    /// All values that are paths of this machine or of the image.
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut OsString> {
+        let targets = self.output.iter_mut().chain(&mut self.metadata);
+        let items = self.packages.iter_mut().flat_map(|package| &mut package.items);
+        targets.chain(items.chain(&mut self.elsewhere).flat_map(|item| {
+            std::iter::once(&mut item.value).chain(&mut item.to)
+        }))
+    }
+
+    /// The paths of all sources.
+    fn sources(&self) -> impl Iterator<Item = &OsStr> {
+        let items = self.packages.iter().flat_map(|package| &package.items);
+        items
+            .filter(|item| matches!(item.kind, ItemKind::Tree | ItemKind::File))
+            .map(|item| &*item.value)
+    }
+}
+
+impl Item {
+    fn destination(&self) -> Result<Destination> {
+        let Some(to) = &self.to else {
+            let what = format!("`{}={}` has no `--to`", self.kind.flag(), self.value.display());
+            return Err(Error::usage(what).hint(HINT));
+        };
+        Destination::new(to.as_bytes())
+    }
+
+    fn source(self, filter: &Arc<Filter>, base: &Path) -> Result<Source> {
+        let to = self.destination()?;
+        let mode = check_mode(self.mode.unwrap_or(DEFAULT_MODE), &to)?;
+        let what = match self.kind {
+            ItemKind::Tree => {
+                let path = SourcePath::new(base, self.value);
+                What::Tree { path, filter: filter.clone() }
+            }
+            ItemKind::File => What::File(SourcePath::new(base, self.value)),
+            ItemKind::Symlink => What::Symlink(self.value.into_vec()),
+            ItemKind::Empty | ItemKind::Elsewhere => What::Empty,
+        };
+        Ok(Source { what, to, mode })
+    }
+}
+
+const HINT: &str = "`pylayer layer --help` lists the flags";
+
+fn usage(error: lexopt::Error) -> Error {
+    Error::usage(error.to_string()).hint(HINT)
+}
+
+/// Gives `--to` or `--mode` to the source before it.
+fn attach(last: Option<&mut Item>, flag: &str, value: OsString) -> Result<()> {
+    let Some(item) = last else {
+        let what = format!("`--{flag}={}` follows no source", value.display());
+        return Err(Error::usage(what).hint(HINT));
+    };
+    if flag == "to" {
+        return once(&mut item.to, flag, value);
+    }
+    let digits = text(flag, &value)?;
+    let octal = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if octal && mode <= 0o7777 => once(&mut item.mode, flag, mode),
+        _ => Err(Error::usage(format!("`--mode={digits}` is not an octal mode"))),
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(format!("`--{flag}` is given twice")).hint(HINT)),
+    }
+}
+
+fn text<'a>(flag: &str, value: &'a OsStr) -> Result<&'a str> {
+    let not_text = || Error::usage(format!("`--{flag}={}` is not UTF-8", value.display()));
+    value.to_str().ok_or_else(not_text)
+}
+
+fn number(flag: &str, value: &OsStr, most: u64) -> Result<u64> {
+    let digits = text(flag, value)?;
+    match digits.parse() {
+        Ok(number) if number <= most && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(number)
+        }
+        _ => Err(Error::usage(format!("`--{flag}={digits}` is not a number from 0 to {most}"))),
+    }
+}
+
+/// The arguments in a params file: one a line, as they stand (Bazel's format "multiline").
+pub fn read_params_file(path: &Path) -> Result<Vec<OsString>> {
+    let bytes = crate::fs::read(path)?;
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(lines.split(|&byte| byte == b'\n').map(|line| OsString::from_vec(line.to_vec())).collect())
+}
+
+/// The help of `pylayer layer`.
+pub fn help() -> String {
+    format!(
+        include_str!("request/help.txt"),
+        mtime = spec::DEFAULT_MTIME,
+        compression = Compression::default()
+    )
+}
