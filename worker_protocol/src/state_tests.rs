@@ -1,0 +1,242 @@
+use super::*;
+
+/// A state whose events and actions are written in a line each.
+struct Table(State);
+
+fn table(slots: usize) -> Table {
+    Table(State::new(NonZeroUsize::new(slots).unwrap()))
+}
+
+fn replied() -> Outcome {
+    Outcome::Replied(Reply { exit_code: 0, output: "done".to_owned() })
+}
+
+fn show(action: &Action) -> String {
+    match action {
+        Action::Start { job } => format!("start {}", job.0),
+        Action::Abandon { job } => format!("abandon {}", job.0),
+        Action::Forget { job } => format!("forget {}", job.0),
+        Action::Exit => "exit".to_owned(),
+        Action::Respond { response } if response.was_cancelled => {
+            assert_eq!((response.exit_code, response.output.as_str()), (0, ""));
+            format!("cancelled {}", response.request_id)
+        }
+        Action::Respond { response } => {
+            let text = response.output.split(['\n', ':']).next().unwrap();
+            let first = text.split(' ').next().unwrap();
+            format!("respond {} {} {first}", response.request_id, response.exit_code)
+        }
+    }
+}
+
+impl Table {
+    #[track_caller]
+    fn expect(&mut self, event: Event, actions: &[&str]) -> &mut Self {
+        let shown: Vec<_> = self.0.handle(event).iter().map(show).collect();
+        assert_eq!(shown, actions);
+        self
+    }
+
+    #[track_caller]
+    fn request(&mut self, job: u64, id: i32, outputs: &[&str], actions: &[&str]) -> &mut Self {
+        let outputs = outputs.iter().map(PathBuf::from).collect();
+        self.expect(Event::Request { job: JobNumber(job), id, outputs }, actions)
+    }
+
+    #[track_caller]
+    fn cancel(&mut self, id: i32, actions: &[&str]) -> &mut Self {
+        self.expect(Event::Cancel { id }, actions)
+    }
+
+    #[track_caller]
+    fn finished(&mut self, job: u64, outcome: Outcome, actions: &[&str]) -> &mut Self {
+        self.expect(Event::Finished { job: JobNumber(job), outcome }, actions)
+    }
+
+    #[track_caller]
+    fn closed(&mut self, actions: &[&str]) -> &mut Self {
+        self.expect(Event::Closed, actions)
+    }
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_ends() {
+    table(2)
+        .request(1, 11, &[], &["start 1"])
+        .request(2, 12, &[], &["start 2"])
+        .request(3, 13, &[], &[])
+        .request(4, 14, &[], &[])
+        .finished(2, replied(), &["respond 12 0 done", "start 3"])
+        .finished(3, replied(), &["respond 13 0 done", "start 4"])
+        .finished(1, replied(), &["respond 11 0 done"])
+        .finished(4, replied(), &["respond 14 0 done"]);
+}
+
+#[test]
+fn every_id_is_echoed() {
+    for id in [0, -1, 1, i32::MIN, i32::MAX] {
+        let answer = format!("respond {id} 0 done");
+        table(1).request(1, id, &[], &["start 1"]).finished(1, replied(), &[&answer]);
+    }
+}
+
+#[test]
+fn a_queued_request_is_cancelled_at_once() {
+    table(1)
+        .request(1, 11, &[], &["start 1"])
+        .request(2, 12, &[], &[])
+        .cancel(12, &["forget 2", "cancelled 12"])
+        .cancel(12, &[])
+        .finished(1, replied(), &["respond 11 0 done"]);
+}
+
+#[test]
+fn a_running_request_is_cancelled_when_it_has_stopped() {
+    table(1)
+        .request(1, 11, &[], &["start 1"])
+        .cancel(11, &["abandon 1"])
+        .cancel(11, &[])
+        .finished(1, Outcome::Abandoned, &["cancelled 11"])
+        .cancel(11, &[]);
+}
+
+#[test]
+fn a_cancel_after_the_work_was_done_gets_the_ordinary_answer() {
+    table(1).request(1, 11, &[], &["start 1"]).cancel(11, &["abandon 1"]).finished(
+        1,
+        replied(),
+        &["respond 11 0 done"],
+    );
+    table(1).request(1, 11, &[], &["start 1"]).cancel(11, &["abandon 1"]).finished(
+        1,
+        Outcome::Panicked("x".to_owned()),
+        &["respond 11 70 the"],
+    );
+}
+
+#[test]
+fn late_and_unknown_cancels_have_no_answer() {
+    table(1)
+        .cancel(11, &[])
+        .request(1, 11, &[], &["start 1"])
+        .cancel(12, &[])
+        .cancel(0, &[])
+        .finished(1, replied(), &["respond 11 0 done"])
+        .cancel(11, &[]);
+}
+
+#[test]
+fn a_reused_id_replaces_a_running_request() {
+    table(2)
+        .request(1, 7, &["a"], &["start 1"])
+        .request(2, 7, &["b"], &["abandon 1", "start 2"])
+        .finished(1, replied(), &[])
+        .cancel(7, &["abandon 2"])
+        .finished(2, Outcome::Abandoned, &["cancelled 7"]);
+}
+
+#[test]
+fn a_reused_id_replaces_a_queued_request() {
+    table(1)
+        .request(1, 1, &[], &["start 1"])
+        .request(2, 7, &[], &[])
+        .request(3, 7, &[], &["forget 2"])
+        .finished(1, replied(), &["respond 1 0 done", "start 3"])
+        .finished(3, replied(), &["respond 7 0 done"]);
+}
+
+#[test]
+fn a_reused_id_silences_a_cancelled_and_a_superseded_request() {
+    table(3)
+        .request(1, 7, &[], &["start 1"])
+        .cancel(7, &["abandon 1"])
+        .request(2, 7, &["a"], &["start 2"])
+        .finished(1, Outcome::Abandoned, &[])
+        .request(3, 8, &["a"], &["abandon 2"])
+        .request(4, 7, &[], &["start 4"])
+        .finished(2, Outcome::Abandoned, &["start 3"])
+        .finished(4, replied(), &["respond 7 0 done"])
+        .finished(3, replied(), &["respond 8 0 done"]);
+}
+
+#[test]
+fn a_reused_id_with_the_same_output_waits_for_the_old_request() {
+    table(2)
+        .request(1, 7, &["a"], &["start 1"])
+        .request(2, 7, &["a"], &["abandon 1"])
+        .finished(1, Outcome::Abandoned, &["start 2"])
+        .finished(2, replied(), &["respond 7 0 done"]);
+}
+
+#[test]
+fn a_reused_output_waits_and_fails_the_old_request() {
+    table(2)
+        .request(1, 1, &["a", "b"], &["start 1"])
+        .request(2, 2, &["b", "c", "b"], &["abandon 1"])
+        // Nobody else waits for them.
+        .request(3, 3, &["d"], &["start 3"])
+        // The cancel of a superseded request changes nothing.
+        .cancel(1, &[])
+        .finished(3, replied(), &["respond 3 0 done"])
+        .finished(1, replied(), &["respond 1 1 superseded", "start 2"])
+        .finished(2, replied(), &["respond 2 0 done"]);
+}
+
+#[test]
+fn a_reused_output_fails_a_queued_request_at_once() {
+    table(1)
+        .request(1, 1, &["a"], &["start 1"])
+        .request(2, 2, &["a"], &["abandon 1"])
+        .request(3, 3, &["a"], &["forget 2", "respond 2 1 superseded"])
+        .finished(1, Outcome::Abandoned, &["respond 1 1 superseded", "start 3"])
+        .finished(3, replied(), &["respond 3 0 done"]);
+}
+
+#[test]
+fn a_cancelled_request_whose_output_comes_again_is_still_cancelled() {
+    table(2)
+        .request(1, 1, &["a"], &["start 1"])
+        .cancel(1, &["abandon 1"])
+        .request(2, 2, &["a"], &[])
+        .cancel(2, &["forget 2", "cancelled 2"])
+        .finished(1, Outcome::Abandoned, &["cancelled 1"]);
+}
+
+#[test]
+fn failures_of_the_handler_cost_one_request() {
+    table(2)
+        .request(1, 1, &[], &["start 1"])
+        .request(2, 2, &[], &["start 2"])
+        .finished(1, Outcome::Panicked("boom".to_owned()), &["respond 1 70 the"])
+        .finished(2, Outcome::Abandoned, &["respond 2 70 the"]);
+}
+
+#[test]
+fn the_end_abandons_what_runs_and_forgets_the_rest() {
+    table(2)
+        .request(1, 1, &[], &["start 1"])
+        .request(2, 2, &[], &["start 2"])
+        .request(3, 3, &[], &[])
+        .cancel(2, &["abandon 2"])
+        .closed(&["forget 3", "abandon 1"])
+        .closed(&[])
+        .request(4, 4, &[], &["forget 4"])
+        .finished(2, Outcome::Abandoned, &[])
+        .finished(1, Outcome::Panicked(String::new()), &["exit"])
+        .finished(1, replied(), &[])
+        .closed(&[]);
+}
+
+#[test]
+fn work_done_before_the_end_reached_it_is_answered() {
+    table(1).request(1, 1, &[], &["start 1"]).closed(&["abandon 1"]).finished(
+        1,
+        replied(),
+        &["respond 1 0 done", "exit"],
+    );
+}
+
+#[test]
+fn an_idle_worker_exits_at_once() {
+    table(1).closed(&["exit"]);
+}
