@@ -149,6 +149,7 @@ fn params_file(argument: &OsStr) -> Option<&OsStr> {
     argument.as_bytes().strip_prefix(b"@").map(OsStr::from_bytes)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn usage(error: lexopt::Error) -> Error {
     Error::usage(error.to_string()).hint(HINT)
 }

@@ -90,9 +90,10 @@ impl LayerRequest {
                 "empty" => ItemKind::Empty,
                 "elsewhere" => ItemKind::Elsewhere,
                 _ => {
-                    let last = match last_is_elsewhere {
-                        true => request.elsewhere.last_mut(),
-                        false => request.packages.last_mut().and_then(|p| p.items.last_mut()),
+                    let last = if last_is_elsewhere {
+                        request.elsewhere.last_mut()
+                    } else {
+                        request.packages.last_mut().and_then(|package| package.items.last_mut())
                     };
                     if flag == "to" || flag == "mode" {
                         let value = parser.value().map_err(usage)?;
@@ -233,6 +234,7 @@ impl Item {
 
 const HINT: &str = "`pylayer layer --help` lists the flags";
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn usage(error: lexopt::Error) -> Error {
     Error::usage(error.to_string()).hint(HINT)
 }

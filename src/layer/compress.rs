@@ -184,10 +184,10 @@ mod tests {
         fn a_used_compressor_gives_the_bytes_of_a_fresh_one(
             members in proptest::collection::vec(
                 (proptest::collection::vec(any::<u8>(), 0..3000), 1_usize..40), 1..6),
-            which in 0..4,
+            which in 0..4_usize,
         ) {
             let compression =
-                ["gzip:6", "gzip:9", "zstd:3", "zstd:19"][which as usize].parse().unwrap();
+                ["gzip:6", "gzip:9", "zstd:3", "zstd:19"][which].parse().unwrap();
             let mut used = Compressor::new(compression).unwrap().unwrap();
             for (bytes, times) in members {
                 let bytes = bytes.repeat(times);

@@ -17,7 +17,7 @@ use crate::fs::{self, Kind};
 
 /// Where the request says that things of this machine lie in the image.
 pub(super) struct Places<'a> {
-    places: Vec<Place<'a>>,
+    all: Vec<Place<'a>>,
     /// Places by the path that the request gives, without `.` and `..`.
     typed: BTreeMap<PathBuf, Vec<usize>>,
     /// Places by the path without links; asking the file system for all costs a call each.
@@ -59,7 +59,7 @@ impl<'a> Places<'a> {
         }
         let elsewhere = places.iter().filter(|place| place.elsewhere);
         let elsewhere = elsewhere.map(|place| normal(place.path.full())).collect();
-        Self { places, typed, canonical: OnceCell::new(), elsewhere }
+        Self { all: places, typed, canonical: OnceCell::new(), elsewhere }
     }
 
     /// Whether another layer delivers exactly this path.
@@ -99,7 +99,7 @@ impl<'a> Places<'a> {
     fn by_identity(&self, target: &Path) -> Vec<Candidate> {
         let canonical = self.canonical.get_or_init(|| {
             let mut canonical: BTreeMap<_, Vec<_>> = BTreeMap::new();
-            for (index, place) in self.places.iter().enumerate() {
+            for (index, place) in self.all.iter().enumerate() {
                 if let Some(path) = fs::canonical(place.path.full()) {
                     canonical.entry(path).or_default().push(index);
                 }
@@ -124,14 +124,14 @@ impl<'a> Places<'a> {
         let places = index.get(key).map(Vec::as_slice).unwrap_or_default();
         let rest = rest.as_os_str().as_bytes().to_vec();
         places.iter().map(move |&place| {
-            let Place { to, elsewhere, .. } = self.places[place];
+            let Place { to, elsewhere, .. } = self.all[place];
             Candidate { dest: to.join(&rest), elsewhere }
         })
     }
 
     /// Whether another layer delivers something at this place in the image.
     fn delivers(&self, dest: &[u8]) -> bool {
-        self.places.iter().any(|place| {
+        self.all.iter().any(|place| {
             let to = place.to.bytes();
             place.elsewhere
                 && dest.strip_prefix(to).is_some_and(|rest| {

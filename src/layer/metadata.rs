@@ -14,7 +14,7 @@ pub struct Blob {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
-    /// The digest of the decompressed bytes (OCI image-spec, config.md, "Layer DiffID").
+    /// The digest of the decompressed bytes (OCI image-spec, config.md, "Layer `DiffID`").
     pub diff_id: Digest,
 }
 

@@ -10,7 +10,7 @@ use super::paths;
 use crate::error::{Error, Result};
 
 /// The modification time of every entry unless the request says otherwise, in seconds:
-/// 2023-01-01T08:00:00Z, which rules_py has always used.
+/// 2023-01-01T08:00:00Z, which `rules_py` has always used.
 pub const DEFAULT_MTIME: u64 = 1_672_560_000;
 
 /// The permission bits of every source unless the request says otherwise.

@@ -17,7 +17,7 @@ use super::{Checkpoint, Filter, filter, paths};
 use crate::error::{Error, Result};
 use crate::fs::{self, Kind};
 
-/// More links one behind the other than any sandbox makes; as in the kernel (path_resolution(7)).
+/// More links one behind the other than any sandbox makes; as in the kernel (`path_resolution(7)`).
 const MOST_HOPS: usize = 40;
 
 /// An entry that a source gives.
@@ -185,7 +185,7 @@ impl<'a> Walk<'a> {
             relative.extend_from_slice(name.as_bytes());
             let path = directory.join(&name);
             if !self.places.is_elsewhere(&path) {
-                self.entry(tree, path, kind, relative, followed)?;
+                self.entry(tree, &path, kind, relative, followed)?;
             }
         }
         relative.truncate(depth);
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
     fn entry(
         &mut self,
         tree: &Tree<'_>,
-        path: PathBuf,
+        path: &Path,
         kind: Kind,
         relative: &mut Vec<u8>,
         followed: usize,
@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
         let name = paths::name(relative).to_vec();
         let (kind, at) = match tree.linked_directory(kind, relative) {
             Some(behind) => (Kind::Symlink, behind),
-            None => hop(kind, path.clone(), tree.path.typed(), Some(relative))?,
+            None => hop(kind, path.to_owned(), tree.path.typed(), Some(relative))?,
         };
         let link = match kind {
             Kind::Symlink => Some(OpenLink::read(at.clone(), true)?),
@@ -224,7 +224,7 @@ impl<'a> Walk<'a> {
                 return Err(Error::input("links lead in a circle at").at(at));
             }
             let followed = followed + usize::from(stands_for_directory);
-            return self.directory(tree, &path, relative, followed);
+            return self.directory(tree, path, relative, followed);
         }
 
         let directory = paths::name(paths::parent(relative).unwrap_or_default());
