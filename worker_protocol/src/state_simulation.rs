@@ -44,6 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What an observer outside knows of one request.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one observation, in any combination")]
 struct Seen {
     id: i32,
     outputs: Vec<u8>,

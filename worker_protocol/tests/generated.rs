@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_GENERATED=1 cargo test -p worker_protocol --test generated` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
