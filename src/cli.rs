@@ -101,7 +101,9 @@ impl Invocation {
                 }
                 Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
                 Long("version") | Short('V') => {
-                    return Ok(Self::Print(concat!("pylayer ", env!("CARGO_PKG_VERSION"), "\n").to_owned()));
+                    return Ok(Self::Print(
+                        concat!("pylayer ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+                    ));
                 }
                 Value(command) if !worker => {
                     let rest = parser.raw_args().map_err(usage)?;

@@ -14,6 +14,7 @@ mod links;
 pub mod metadata;
 mod paths;
 pub mod plan;
+mod sandbox;
 pub mod segment;
 pub mod spec;
 pub mod tar;

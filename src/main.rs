@@ -46,7 +46,8 @@ fn work(startup: &Startup) -> Result<ExitCode> {
     fs::discard_unpublished();
     match served {
         Ok(exit) => Ok(ExitCode::from(exit.code())),
-        Err(error) => Err(Error::new(Fault::Environment, "the worker cannot go on").because(error)),
+        // The runtime has written it to the worker's log.
+        Err(error) => Ok(ExitCode::from(error.code())),
     }
 }
 

@@ -122,8 +122,16 @@ impl LayerRequest {
     /// A flag that is no source and follows none.
     fn flag(&mut self, flag: &str, parser: &mut lexopt::Parser) -> Result<()> {
         let known = [
-            "output", "metadata", "compression", "owner", "group", "mtime", "package", "wheel",
-            "include", "exclude",
+            "output",
+            "metadata",
+            "compression",
+            "owner",
+            "group",
+            "mtime",
+            "package",
+            "wheel",
+            "include",
+            "exclude",
         ];
         if !known.contains(&flag) {
             return Err(usage(Long(flag).unexpected()));
@@ -193,9 +201,11 @@ impl LayerRequest {
     fn paths_mut(&mut self) -> impl Iterator<Item = &mut OsString> {
         let targets = self.output.iter_mut().chain(&mut self.metadata);
         let items = self.packages.iter_mut().flat_map(|package| &mut package.items);
-        targets.chain(items.chain(&mut self.elsewhere).flat_map(|item| {
-            std::iter::once(&mut item.value).chain(&mut item.to)
-        }))
+        targets.chain(
+            items
+                .chain(&mut self.elsewhere)
+                .flat_map(|item| std::iter::once(&mut item.value).chain(&mut item.to)),
+        )
     }
 
     /// The paths of all sources.

@@ -135,9 +135,8 @@ fn anonymous(directory: &Path) -> io::Result<Option<File>> {
 /// Gives a nameless file its name.
 fn link(file: &File, target: &Path) -> io::Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let link = |name: &Path| {
-        rustix::fs::linkat(CWD, source.as_str(), CWD, name, AtFlags::SYMLINK_FOLLOW)
-    };
+    let link =
+        |name: &Path| rustix::fs::linkat(CWD, source.as_str(), CWD, name, AtFlags::SYMLINK_FOLLOW);
     match link(target) {
         // link(2) does not replace; rename(2) does.
         Err(rustix::io::Errno::EXIST) => {

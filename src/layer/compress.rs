@@ -59,8 +59,9 @@ impl FromStr for Compression {
     /// Reads `none`, `gzip[:1..9]`, or `zstd[:1..22]`; the levels default to 6 and 3.
     fn from_str(text: &str) -> Result<Self> {
         let fail = || {
-            Error::usage(format!("`{text}` is not a compression"))
-                .hint("write `none`, `gzip`, `gzip:1` to `gzip:9`, `zstd`, or `zstd:1` to `zstd:22`")
+            Error::usage(format!("`{text}` is not a compression")).hint(
+                "write `none`, `gzip`, `gzip:1` to `gzip:9`, `zstd`, or `zstd:1` to `zstd:22`",
+            )
         };
         let (name, level) = match text.split_once(':') {
             Some((name, level)) => (name, Some(level)),

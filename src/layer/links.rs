@@ -134,9 +134,9 @@ impl<'a> Places<'a> {
         self.all.iter().any(|place| {
             let to = place.to.bytes();
             place.elsewhere
-                && dest.strip_prefix(to).is_some_and(|rest| {
-                    rest.is_empty() || rest.starts_with(b"/") || to.is_empty()
-                })
+                && dest
+                    .strip_prefix(to)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || to.is_empty())
         })
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn as_path(bytes: &[u8]) -> &Path {
 
 /// Refuses a component that may not stand in a destination.
 pub(super) fn check_component(component: &[u8], path: &[u8]) -> Result<()> {
-    let refuse = |why: &str| Err(Error::input(format!("{why} in the destination")).at(as_path(path)));
+    let refuse =
+        |why: &str| Err(Error::input(format!("{why} in the destination")).at(as_path(path)));
     if component == b".." {
         return refuse("`..` is refused");
     }
@@ -21,7 +22,9 @@ pub(super) fn check_component(component: &[u8], path: &[u8]) -> Result<()> {
         return refuse("a NUL byte is refused");
     }
     if component.starts_with(b".wh.") {
-        return refuse("a name that begins with `.wh.` (a whiteout, which deletes files) is refused");
+        return refuse(
+            "a name that begins with `.wh.` (a whiteout, which deletes files) is refused",
+        );
     }
     Ok(())
 }
@@ -74,9 +77,29 @@ fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// (the list: contract, section 2, "The bytes", 1).
 pub(super) fn base_directory(path: &[u8]) -> Option<u32> {
     const TOP: [&[u8]; 23] = [
-        b"bin", b"boot", b"dev", b"etc", b"home", b"lib", b"lib32", b"lib64", b"libx32", b"media",
-        b"mnt", b"opt", b"proc", b"root", b"run", b"sbin", b"selinux", b"srv", b"sys", b"tmp",
-        b"usr", b"var", b"lost+found",
+        b"bin",
+        b"boot",
+        b"dev",
+        b"etc",
+        b"home",
+        b"lib",
+        b"lib32",
+        b"lib64",
+        b"libx32",
+        b"media",
+        b"mnt",
+        b"opt",
+        b"proc",
+        b"root",
+        b"run",
+        b"sbin",
+        b"selinux",
+        b"srv",
+        b"sys",
+        b"tmp",
+        b"usr",
+        b"var",
+        b"lost+found",
     ];
     let components: Vec<&[u8]> = split(path).collect();
     match components[..] {
@@ -95,12 +118,9 @@ mod tests {
 
     #[test]
     fn parents() {
-        for (path, expected) in [
-            ("", None),
-            ("a", Some("")),
-            ("a/b", Some("a")),
-            ("a/b/c", Some("a/b")),
-        ] {
+        for (path, expected) in
+            [("", None), ("a", Some("")), ("a/b", Some("a")), ("a/b/c", Some("a/b"))]
+        {
             assert_eq!(parent(path.as_bytes()), expected.map(str::as_bytes));
         }
     }

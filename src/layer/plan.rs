@@ -165,11 +165,8 @@ fn deduplicate(packages: &mut [PackagePlan]) -> Result<()> {
         let first = &packages[first_package].entries[first_entry];
         let second = &packages[package].entries[entry];
         if !first.is_same(second)? {
-            let what = format!(
-                "two different entries, {} and {}, for",
-                first.origin(),
-                second.origin()
-            );
+            let what =
+                format!("two different entries, {} and {}, for", first.origin(), second.origin());
             return Err(Error::input(what)
                 .at(paths::as_path(place))
                 .hint("content, mode, and kind must be equal; leave one of them out"));
@@ -206,9 +203,8 @@ fn directories(packages: &[PackagePlan]) -> Result<Vec<Directory>> {
             return Err(Error::input(what).at(paths::as_path(&entry.dest)));
         }
     }
-    let directories = needed.into_iter().map(|path| Directory {
-        path: path.into(),
-        base_mode: paths::base_directory(path),
-    });
+    let directories = needed
+        .into_iter()
+        .map(|path| Directory { path: path.into(), base_mode: paths::base_directory(path) });
     Ok(directories.collect())
 }

@@ -217,9 +217,8 @@ mod tests {
 
     #[test]
     fn pax_stands_only_where_ustar_cannot_hold_the_value() {
-        let long = |dirs: usize, name: usize| {
-            [vec![b'd'; dirs], vec![b'/'], vec![b'n'; name]].concat()
-        };
+        let long =
+            |dirs: usize, name: usize| [vec![b'd'; dirs], vec![b'/'], vec![b'n'; name]].concat();
         let at = |path: &[u8]| blocks(&plain(path));
         assert_eq!(at(b"app/a.py"), 1);
         assert_eq!(at("app/é".as_bytes()), 1);
@@ -238,10 +237,8 @@ mod tests {
         assert_eq!(blocks(&Header { owner: 2_097_152, ..file }), 3);
         assert_eq!(blocks(&Header { mtime: 0o77_777_777_777, ..file }), 1);
         assert_eq!(blocks(&Header { mtime: 0o100_000_000_000, ..file }), 3);
-        let link = |length| Header {
-            kind: Kind::Symlink { target: &[b't'; 101][..length] },
-            ..file
-        };
+        let link =
+            |length| Header { kind: Kind::Symlink { target: &[b't'; 101][..length] }, ..file };
         assert_eq!(blocks(&link(100)), 1);
         assert_eq!(blocks(&link(101)), 3);
     }

@@ -1,0 +1,14 @@
+//! Black-box tests: the `pylayer` binary, seen from outside.
+
+#![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
+
+mod architecture;
+mod bytes;
+mod consumers;
+mod determinism;
+mod environment;
+mod links;
+mod memory;
+mod refusals;
+mod support;
+mod worker;
