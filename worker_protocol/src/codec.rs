@@ -90,13 +90,18 @@ pub fn read_frame(input: &mut impl Read, limit: u64) -> Result<Option<Vec<u8>>, 
     if length > limit {
         return Err(FrameError::TooLarge { length, limit });
     }
-    let capacity = usize::try_from(length.min(FIRST_ALLOCATION)).unwrap_or(0);
-    let mut body = Vec::with_capacity(capacity);
-    let read = input.take(length).read_to_end(&mut body).map_err(FrameError::Io)? as u64;
+    let mut body = Vec::new();
+    read_body(input, length, &mut body)?;
+    Ok(Some(body))
+}
+
+fn read_body(input: &mut impl Read, length: u64, body: &mut Vec<u8>) -> Result<(), FrameError> {
+    body.reserve(usize::try_from(length.min(FIRST_ALLOCATION)).unwrap_or(0));
+    let read = input.take(length).read_to_end(body).map_err(FrameError::Io)? as u64;
     if read < length {
         return Err(FrameError::Truncated { part: "body", read });
     }
-    Ok(Some(body))
+    Ok(())
 }
 
 /// Reads one request; `None` where the input ends between frames.

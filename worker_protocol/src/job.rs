@@ -268,6 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn a_handler_is_not_called_for_what_is_abandoned_already() {
+        struct Eager;
+        impl Handler for Eager {
+            fn handle(&self, _: &WorkRequest, _: &CancelToken) -> Result<Reply, Abandoned> {
+                Ok(Reply::default())
+            }
+        }
+        let token = CancelToken::new();
+        let request = WorkRequest::default();
+        assert_eq!(call(&Eager, &request, &token), Outcome::Replied(Reply::default()));
+        token.abandon();
+        assert_eq!(call(&Eager, &request, &token), Outcome::Abandoned);
+    }
+
+    #[test]
     fn the_message_of_any_panic_is_found() {
         struct Bomb;
         impl Drop for Bomb {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use worker_protocol::messages::{WorkRequest, WorkResponse};
@@ -37,7 +37,9 @@ impl Call {
     }
 
     pub(crate) fn wait_until_abandoned(&self) {
+        let start = Instant::now();
         while !self.token.is_abandoned() {
+            assert!(start.elapsed() < FOREVER);
             thread::yield_now();
         }
     }
