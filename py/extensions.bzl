@@ -1,0 +1,17 @@
+"""The module extension of MODULE.bazel. A WORKSPACE never loads this file."""
+
+load("//py/private:host_cargo.bzl", "pylayer_host_repositories")
+
+def _pylayer_impl(module_ctx):
+    pylayer_host_repositories()
+    if hasattr(module_ctx, "extension_metadata"):
+        return module_ctx.extension_metadata(
+            root_module_direct_deps = [],
+            root_module_direct_dev_deps = [],
+        )
+    return None
+
+pylayer = module_extension(
+    implementation = _pylayer_impl,
+    doc = "The worker, built from source by the host's cargo, as a toolchain.",
+)
