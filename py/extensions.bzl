@@ -2,14 +2,8 @@
 
 load("//py/private:host_cargo.bzl", "pylayer_host_repositories")
 
-def _pylayer_impl(module_ctx):
+def _pylayer_impl(_module_ctx):
     pylayer_host_repositories()
-    if hasattr(module_ctx, "extension_metadata"):
-        return module_ctx.extension_metadata(
-            root_module_direct_deps = [],
-            root_module_direct_dev_deps = [],
-        )
-    return None
 
 pylayer = module_extension(
     implementation = _pylayer_impl,

@@ -78,7 +78,7 @@ def default_layer(ctx, tier, roots, binary, sources, packages, execution_require
     if repo_mapping:
         add_file_at(args, repo_mapping, roots.runfiles + "/_repo_mapping")
         direct.append(repo_mapping)
-    add_files(args, roots, sources, launcher)
+    add_files(args, roots, sources, launcher, packages)
     add_empty_files(args, roots, runfiles)
     direct.extend(_add_runfiles_links(args, roots, runfiles, packages))
     for package in packages:

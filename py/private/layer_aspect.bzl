@@ -16,7 +16,10 @@ package.
 
 What a rule with packages below it adds to its runfiles besides all this is
 found when the default layer's action runs, and is an error that names it
-(leftovers.bzl); a wheel can thus neither be shipped twice nor be lost.
+(leftovers.bzl). And should a package's file come along with somebody's own
+runfiles, by an edge that is not followed here, it is left out of the arguments
+where another layer has it (paths.bzl). So a wheel is neither shipped twice nor
+lost.
 """
 
 load(":actions.bzl", "MNEMONIC_PACKAGE", "add_packages", "new_layer", "run_layer")
@@ -55,21 +58,16 @@ def _children_of(rule):
 def _package_closure(target, ctx, found, children):
     tier = ctx.attr._layer_tier[PyLayerTierInfo]
     group = tier.group_of.get(found.name, "")
+    layer = None
+    if group and len(tier.members[group]) == 1:
+        layer = _package_layer(target, ctx, tier, group, found)
     package = PyLayerPackageInfo(
         files = found.files,
         group = group,
         label = str(target.label),
-        layer = None,
+        layer = layer,
         name = found.name,
     )
-    if group and len(tier.members[group]) == 1:
-        package = PyLayerPackageInfo(
-            files = found.files,
-            group = group,
-            label = package.label,
-            layer = _package_layer(target, ctx, tier, package),
-            name = found.name,
-        )
     below = [child[PyLayerClosureInfo] for edge, child in children if PyLayerClosureInfo in child]
     needed = [
         child[PyLayerClosureInfo].sources
@@ -82,24 +80,27 @@ def _package_closure(target, ctx, found, children):
         sources = depset(transitive = needed),
     )
 
-def _package_layer(target, ctx, tier, package):
-    roots = image_roots(ctx, tier)
-    layer = new_layer(ctx, tier, target.label.name + "_pip_layer", package.group)
-    inputs = add_packages(layer.args, roots, [package])
+def _package_layer(target, ctx, tier, group, package):
+    layer = new_layer(ctx, tier, target.label.name + "_pip_layer", group)
+    inputs = add_packages(layer.args, image_roots(ctx, tier), [package])
     return run_layer(
         ctx,
         layer,
         MNEMONIC_PACKAGE,
-        package.group,
+        group,
         package.name,
         depset(transitive = inputs),
     )
+
+def _files_of(runfiles):
+    # A file has no runfiles.
+    return runfiles.files if runfiles else depset()
 
 def _opaque_closure(target):
     return PyLayerClosureInfo(
         opaque = True,
         packages = depset(),
-        sources = target[DefaultInfo].default_runfiles.files,
+        sources = _files_of(target[DefaultInfo].default_runfiles),
     )
 
 def _given_by(edge, child):
@@ -108,7 +109,7 @@ def _given_by(edge, child):
     given = [info.sources] if info else []
     if edge in _OUTPUT_EDGES and (not info or info.opaque):
         given.append(child[DefaultInfo].files)
-        given.append(child[DefaultInfo].data_runfiles.files)
+        given.append(_files_of(child[DefaultInfo].data_runfiles))
     return given
 
 def _open_closure(target, ctx, children):

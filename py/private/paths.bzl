@@ -44,8 +44,11 @@ def runfiles_destination(roots, short_path):
 
 def _file_lines(item):
     lines = []
+    left_out = {item.launcher.path: None} if item.launcher else {}
+    for package in item.elsewhere:
+        left_out.update([(file.path, None) for file in package.files.to_list()])
     for file in item.files.to_list():
-        if file == item.launcher:
+        if file.path in left_out:
             continue
         lines.append(("--tree=" if file.is_directory else "--file=") + file.path)
         lines.append("--to=" + runfiles_destination(item.roots, file.short_path))
@@ -65,7 +68,7 @@ def _empty_lines(item):
         lines.append("--to=" + runfiles_destination(item.roots, short_path))
     return lines
 
-def add_files(args, roots, files, launcher = None):
+def add_files(args, roots, files, launcher = None, elsewhere = []):
     """Every file at its place in the runfiles.
 
     Args:
@@ -73,8 +76,10 @@ def add_files(args, roots, files, launcher = None):
       roots: from image_roots.
       files: depset of File.
       launcher: the one file that has another place.
+      elsewhere: list of PyLayerPackageInfo whose files other layers have.
     """
-    _add(args, struct(files = files, launcher = launcher, roots = roots), _file_lines)
+    item = struct(elsewhere = elsewhere, files = files, launcher = launcher, roots = roots)
+    _add(args, item, _file_lines)
 
 def add_elsewhere(args, roots, files):
     """Every file as one that another layer delivers. It need not be an input.

@@ -22,14 +22,14 @@ _actions_aspect = aspect(
 
 _with_stub = analysis_test_transition(
     settings = {
-        _EXTRA_TOOLCHAINS: _STUB,
+        _EXTRA_TOOLCHAINS: [_STUB],
     },
 )
 
 _with_stub_and_failures = analysis_test_transition(
     settings = {
         "//command_line_option:allow_analysis_failures": "True",
-        _EXTRA_TOOLCHAINS: _STUB,
+        _EXTRA_TOOLCHAINS: [_STUB],
     },
 )
 

@@ -24,12 +24,12 @@ outputs_test = rule(**target_test(_outputs_test_impl, {
 
 def _files_test_impl(ctx):
     failures = []
-    expect_equal(failures, "files", _names(target_of(ctx)[DefaultInfo].files), ctx.attr.files)
+    expect_equal(failures, "files", _names(target_of(ctx)[DefaultInfo].files), ctx.attr.layers)
     return result(failures)
 
 # The default outputs of a target.
 files_test = rule(**target_test(_files_test_impl, {
-    "files": attr.string_list(mandatory = True),
+    "layers": attr.string_list(mandatory = True),
 }))
 
 def _action_of(ctx, failures):
