@@ -3,7 +3,8 @@
 load(":actions.bzl", "MNEMONIC_IMAGE", "add_packages", "new_layer", "run_layer")
 load(":compat.bzl", "repo_mapping_manifest")
 load(":leftovers.bzl", "add_leftover_check")
-load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files", "relative_link", "runfiles_destination")
+load(":links.bzl", "add_runfiles_links")
+load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files")
 
 def squashed_layer(ctx, tier, roots, packages, execution_requirements):
     """All packages that are in no group.
@@ -29,29 +30,6 @@ def squashed_layer(ctx, tier, roots, packages, execution_requirements):
         depset(transitive = inputs),
         execution_requirements,
     )
-
-def _add_runfiles_links(args, roots, runfiles, packages):
-    """Adds `symlinks` and `root_symlinks`; returns the files that they stand for.
-
-    A link to a file of a package stays a link, since the file is in the
-    package's layer; every other is a copy of its file, as in a runfiles tree.
-    Binaries have few such entries or none.
-    """
-    inputs = []
-    in_package = {package.label: None for package in packages}
-    entries = [(roots.workspace, entry) for entry in runfiles.symlinks.to_list()]
-    entries += [(roots.runfiles, entry) for entry in runfiles.root_symlinks.to_list()]
-    for folder, entry in entries:
-        destination = folder + "/" + entry.path
-        file = entry.target_file
-        if str(file.owner) in in_package:
-            target = runfiles_destination(roots, file.short_path)
-            args.add(relative_link(destination, target), format = "--symlink=%s")
-            args.add(destination, format = "--to=%s")
-        else:
-            add_file_at(args, file, destination)
-            inputs.append(file)
-    return inputs
 
 def default_layer(ctx, tier, roots, binary, sources, packages, execution_requirements):
     """The launcher, first-party sources, and everything that no other layer has.
@@ -80,7 +58,7 @@ def default_layer(ctx, tier, roots, binary, sources, packages, execution_require
         direct.append(repo_mapping)
     add_files(args, roots, sources, launcher, packages)
     add_empty_files(args, roots, runfiles)
-    direct.extend(_add_runfiles_links(args, roots, runfiles, packages))
+    direct.extend(add_runfiles_links(args, roots, runfiles, packages))
     for package in packages:
         add_elsewhere(args, roots, package.files)
     add_leftover_check(args, ctx.label, runfiles, depset(direct, transitive = [sources]), packages)

@@ -62,7 +62,11 @@ def _fake_binary_impl(ctx):
     ctx.actions.write(launcher, "#!/bin/sh\n", is_executable = True)
     runfiles = ctx.runfiles(
         files = [launcher] + ctx.files.srcs + ctx.files.data,
-        symlinks = {"links/own.txt": ctx.file.link} if ctx.file.link else {},
+        root_symlinks = {"top/own.txt": ctx.file.link} if ctx.file.link else {},
+        symlinks = {
+            "links/%s" % (file.basename): file
+            for file in ctx.files.linked
+        },
     )
     return [DefaultInfo(
         executable = launcher,
@@ -77,6 +81,7 @@ fake_binary = rule(
         "data": attr.label_list(allow_files = True),
         "deps": attr.label_list(),
         "link": attr.label(allow_single_file = True),
+        "linked": attr.label_list(allow_files = True),
         "resolutions": attr.label_keyed_string_dict(),
         "srcs": attr.label_list(allow_files = True),
     },
