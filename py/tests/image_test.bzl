@@ -58,7 +58,7 @@ def _action_test_impl(ctx):
                 failures.append("%s is no input; these are:\n  %s" % (wanted, "\n  ".join(names)))
         outputs = sorted([file.basename for file in action.outputs.to_list()])
         expect_equal(failures, "outputs", outputs, [ctx.attr.blob, ctx.attr.blob + ".json"])
-        lines = [_relative(line) for line in _lines(action)]
+        lines = [_portable(line, ctx.workspace_name) for line in _lines(action)]
         for wanted in ctx.attr.lines:
             if wanted not in "\n".join(lines):
                 failures.append("the arguments lack\n  %s\nthey are\n  %s" % (wanted.replace("\n", "\n  "), "\n  ".join(lines)))
@@ -70,11 +70,12 @@ def _action_test_impl(ctx):
                 failures.append("a line of the params file begins with neither a flag nor the command: %s" % line)
     return result(failures)
 
-def _relative(line):
-    """Takes the output directory, which depends on the configuration, from a line."""
+def _portable(line, workspace_name):
+    """Takes from a line what depends on the configuration, and on the version of Bazel."""
     flag, equals, value = line.partition("=")
     if value.startswith("bazel-out/"):
         value = "/".join(value.split("/")[3:])
+    value = value.replace(".runfiles/%s/" % workspace_name, ".runfiles/_main/")
     return flag + equals + value
 
 # An action of the image: mnemonic, inputs, outputs and arguments.
