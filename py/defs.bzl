@@ -1,0 +1,15 @@
+"""pylayer's public rules.
+
+    load("@pylayer//py:defs.bzl", "py_image_layer", "py_layer_tier")
+
+`py_layer_tier` says how packages are grouped into layers and how each layer is
+compressed; `py_image_layer` makes the layers of one binary.
+"""
+
+load("//py/private:image_layer.bzl", _py_image_layer = "py_image_layer")
+load("//py/private:providers.bzl", _PyLayerTierInfo = "PyLayerTierInfo")
+load("//py/private:tier.bzl", _py_layer_tier = "py_layer_tier")
+
+py_image_layer = _py_image_layer
+py_layer_tier = _py_layer_tier
+PyLayerTierInfo = _PyLayerTierInfo

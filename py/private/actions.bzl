@@ -1,0 +1,103 @@
+"""The one place where an action is made: a call of the worker for one layer."""
+
+load(":compat.bzl", "TOOLCHAIN_TYPE", "toolchain_of_action")
+load(":compression.bzl", "blob_suffix")
+load(":paths.bzl", "add_files")
+load(":providers.bzl", "PyLayerBlobInfo")
+
+# A layer of one package, made where the package is declared.
+MNEMONIC_PACKAGE = "PyImagePkgLayer"
+
+# A layer of several packages, made at a binary.
+MNEMONIC_MERGED = "PyImageMergedLayer"
+
+# The squashed and the default layer, made at an image.
+MNEMONIC_IMAGE = "PyImageLayer"
+
+# The same for every layer, as are the worker's startup arguments (there are
+# none): so one process serves all mnemonics.
+EXECUTION_REQUIREMENTS = {
+    "requires-worker-protocol": "proto",
+    "supports-multiplex-sandboxing": "1",
+    "supports-multiplex-workers": "1",
+    "supports-worker-cancellation": "1",
+    "supports-workers": "1",
+    "worker-key-mnemonic": "PyLayer",
+}
+
+def new_layer(ctx, tier, stem, group):
+    """Begins a layer: declares its files and the arguments that all layers have.
+
+    Args:
+      ctx: of a rule or an aspect.
+      tier: PyLayerTierInfo.
+      stem: the blob's file name without its suffix.
+      group: what `compression` of the tier calls the layer.
+
+    Returns:
+      A struct with `args`, to add the layer's sources to, for run_layer.
+    """
+    compression = tier.compression.get(group, tier.default_compression)
+    blob = ctx.actions.declare_file(stem + blob_suffix(compression))
+    metadata = ctx.actions.declare_file(blob.basename + ".json", sibling = blob)
+    args = ctx.actions.args()
+    args.use_param_file("@%s", use_always = True)
+    args.set_param_file_format("multiline")
+    args.add("layer")
+    args.add(blob, format = "--output=%s")
+    args.add(metadata, format = "--metadata=%s")
+    args.add(compression, format = "--compression=%s")
+    args.add(tier.owner, format = "--owner=%s")
+    args.add(tier.group, format = "--group=%s")
+    return struct(args = args, blob = blob, metadata = metadata)
+
+def add_packages(args, roots, packages):
+    """Opens each package and names its files.
+
+    Args:
+      args: Args of a layer.
+      roots: from image_roots.
+      packages: list of PyLayerPackageInfo, sorted; a name may come twice, from
+        two targets, and is one package of the layer then.
+
+    Returns:
+      List of depsets of File: the inputs.
+    """
+    inputs = []
+    opened = None
+    for package in packages:
+        if package.name != opened:
+            args.add(package.name, format = "--package=%s")
+            opened = package.name
+        add_files(args, roots, package.files)
+        inputs.append(package.files)
+    return inputs
+
+def run_layer(ctx, layer, mnemonic, name, what, inputs, execution_requirements = {}):
+    """Makes the action that writes a layer.
+
+    Args:
+      ctx: of a rule or an aspect with the worker's toolchain.
+      layer: from new_layer.
+      mnemonic: one of those above.
+      name: the package or group that the layer holds.
+      what: for the progress message.
+      inputs: depset of File.
+      execution_requirements: in addition to those of every layer.
+
+    Returns:
+      PyLayerBlobInfo.
+    """
+    requirements = dict(EXECUTION_REQUIREMENTS)
+    requirements.update(execution_requirements)
+    ctx.actions.run(
+        arguments = [layer.args],
+        executable = ctx.toolchains[TOOLCHAIN_TYPE].pylayer.worker,
+        execution_requirements = requirements,
+        inputs = inputs,
+        mnemonic = mnemonic,
+        outputs = [layer.blob, layer.metadata],
+        progress_message = "Layer of %s for %s" % (what, ctx.label),
+        **toolchain_of_action()
+    )
+    return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name)

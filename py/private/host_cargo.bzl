@@ -1,0 +1,203 @@
+"""The worker, built from this repository by the host's cargo.
+
+Two repositories, so that cargo runs only when a layer is made: one registers a
+toolchain and is read by every build; the other builds the worker and is read
+when that toolchain is taken.
+"""
+
+load(":compat.bzl", "absolute", "host_architecture", "list_tree")
+
+# All that cargo reads. A change of any of these files builds the worker again.
+_FILES = ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"]
+_DIRECTORIES = [".cargo", "proto", "src", "worker_protocol", "xtask"]
+
+# A release build with link-time optimisation, on a slow machine.
+_TIMEOUT_SECONDS = 3600
+
+# How much of cargo's output a failure shows.
+_TAIL_LINES = 40
+
+_OS = {"darwin": "macos", "linux": "linux", "mac": "macos", "windows": "windows"}
+_CPU = {"aarch64": "aarch64", "amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64"}
+
+_BUILD = """\
+load("{toolchain_bzl}", "py_layer_toolchain")
+
+package(default_visibility = ["//visibility:public"])
+
+py_layer_toolchain(
+    name = "toolchain",
+    worker = "bin/{executable}",
+)
+
+exports_files(["bin/{executable}"])
+"""
+
+_TOOLCHAINS_BUILD = """\
+toolchain(
+    name = "host_cargo",
+    exec_compatible_with = {constraints},
+    toolchain = "@{repository}//:toolchain",
+    toolchain_type = "{toolchain_type}",
+)
+"""
+
+def _windows(rctx):
+    return rctx.os.name.lower().startswith("windows")
+
+def _watch_sources(rctx, root):
+    """Has this rule run again when a source changes: a label's file is watched."""
+    for name in _FILES:
+        if root.get_child(name).exists:
+            rctx.path(Label("//:" + name))
+    for name in _DIRECTORIES:
+        for file in list_tree(rctx, root.get_child(name)):
+            relative = file.replace("\\", "/")[len(str(root)) + 1:]
+            rctx.path(Label("//:" + relative))
+
+def _find_cargo(rctx):
+    environ = rctx.os.environ
+    if environ.get("CARGO"):
+        return environ["CARGO"]
+    name = "cargo.exe" if _windows(rctx) else "cargo"
+    if environ.get("CARGO_HOME"):
+        cargo = rctx.path(environ["CARGO_HOME"]).get_child("bin").get_child(name)
+        if cargo.exists:
+            return cargo
+    cargo = rctx.which(name)
+    if cargo:
+        return cargo
+    if environ.get("HOME"):
+        cargo = rctx.path(environ["HOME"]).get_child(".cargo").get_child("bin").get_child(name)
+        if cargo.exists:
+            return cargo
+    fail("pylayer: no cargo to build the worker with: it is neither in CARGO, nor in CARGO_HOME/bin, PATH or HOME/.cargo/bin. " +
+         "Install Rust, or set PYLAYER_BINARY to the path of a pylayer executable.")
+
+def _tail(text):
+    lines = text.strip().split("\n")
+    return "\n".join(lines[-_TAIL_LINES:])
+
+def _copy(rctx, built, executable):
+    """Copies the worker, since the next build may write the original while a worker runs."""
+    rctx.file("bin/README", "The pylayer worker, built by the host's cargo.\n", executable = False)
+    command = ["cp", built, "bin/" + executable]
+    if _windows(rctx):
+        command = ["cmd", "/c", "copy", str(built).replace("/", "\\"), "bin\\" + executable]
+    result = rctx.execute(command)
+    if result.return_code != 0:
+        fail("pylayer: the worker at %s cannot be copied: %s" % (built, _tail(result.stderr + result.stdout)))
+
+def _build(rctx, executable):
+    root = rctx.path(Label("//:Cargo.toml")).dirname
+    _watch_sources(rctx, root)
+    cargo = _find_cargo(rctx)
+    own_target = "CARGO_TARGET_DIR" not in rctx.os.environ
+    target = rctx.path("target" if own_target else rctx.os.environ["CARGO_TARGET_DIR"])
+    if hasattr(rctx, "report_progress"):
+        rctx.report_progress("cargo builds the pylayer worker; this takes a few minutes the first time")
+    command = [
+        cargo,
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "pylayer",
+        "--bin",
+        "pylayer",
+        "--manifest-path",
+        root.get_child("Cargo.toml"),
+        "--target-dir",
+        target,
+    ]
+    result = rctx.execute(command, quiet = False, timeout = _TIMEOUT_SECONDS)
+    if result.return_code != 0:
+        fail("pylayer: cargo could not build the worker (exit code %d):\n  %s\n%s" % (
+            result.return_code,
+            " ".join([str(word) for word in command]),
+            _tail(result.stderr + result.stdout),
+        ))
+    built = target.get_child("release").get_child(executable)
+    if not built.exists:
+        fail("pylayer: cargo has built the worker, but there is no %s; is a build target set in cargo's configuration?" % built)
+
+    _copy(rctx, built, executable)
+    if own_target:
+        rctx.delete("target")
+
+def _take_prebuilt(rctx, executable, binary):
+    path = rctx.path(binary) if binary.startswith("/") or _windows(rctx) else None
+    if not path or not path.exists:
+        fail("pylayer: PYLAYER_BINARY=%s is not an absolute path of an executable; correct it, or unset it to have cargo build the worker" % binary)
+
+    # A link, so that Bazel sees when the executable changes.
+    rctx.symlink(path, "bin/" + executable)
+
+def _pylayer_host_cargo_impl(rctx):
+    executable = "pylayer.exe" if _windows(rctx) else "pylayer"
+    binary = rctx.os.environ.get("PYLAYER_BINARY", "")
+    if binary:
+        _take_prebuilt(rctx, executable, binary)
+    else:
+        _build(rctx, executable)
+    rctx.file("BUILD.bazel", _BUILD.format(
+        executable = executable,
+        toolchain_bzl = absolute(Label("//py:toolchain.bzl")),
+    ), executable = False)
+
+pylayer_host_cargo = repository_rule(
+    implementation = _pylayer_host_cargo_impl,
+    doc = """Builds the worker with the host's cargo, in release, from the sources next to this file.
+
+Environment: `PYLAYER_BINARY` (absolute path of a pylayer executable, taken
+instead; cargo is not needed then), `CARGO` (cargo itself), `CARGO_HOME`,
+`CARGO_TARGET_DIR` (kept between builds, so that a change of the worker builds
+faster), `RUSTUP_HOME` and `RUSTUP_TOOLCHAIN`. A change of one of them builds
+again. `PATH` and `HOME` are used as they are when it is built.
+""",
+    environ = [
+        "CARGO",
+        "CARGO_HOME",
+        "CARGO_TARGET_DIR",
+        "PYLAYER_BINARY",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+    ],
+)
+
+def _pylayer_host_toolchains_impl(rctx):
+    system = _OS.get(rctx.os.name.lower().split(" ")[0])
+    cpu = _CPU.get(host_architecture(rctx))
+    constraints = []
+    if system:
+        constraints.append("@platforms//os:" + system)
+    if cpu:
+        constraints.append("@platforms//cpu:" + cpu)
+    rctx.file("BUILD.bazel", _TOOLCHAINS_BUILD.format(
+        constraints = repr(constraints),
+        repository = rctx.attr.repository,
+        toolchain_type = absolute(Label("//py:toolchain_type")),
+    ), executable = False)
+
+pylayer_host_toolchains = repository_rule(
+    implementation = _pylayer_host_toolchains_impl,
+    doc = "Registers what pylayer_host_cargo builds, for machines like this one.",
+    attrs = {
+        "repository": attr.string(
+            doc = "Name of the pylayer_host_cargo repository.",
+            mandatory = True,
+        ),
+    },
+)
+
+def pylayer_host_repositories(name = "pylayer_toolchains"):
+    """Declares the two repositories, the second as `pylayer_host_cargo`.
+
+    Args:
+      name: the repository with the toolchain to register.
+    """
+    pylayer_host_toolchains(
+        name = name,
+        repository = "pylayer_host_cargo",
+    )
+    pylayer_host_cargo(name = "pylayer_host_cargo")

@@ -1,0 +1,18 @@
+"""The transition of an image: the tier that it pins, and its platform."""
+
+load(":compat.bzl", "absolute")
+
+_TIER = str(Label("//py:layer_tier"))
+_PLATFORMS = "//command_line_option:platforms"
+
+def _image_transition_impl(settings, attr):
+    return {
+        _PLATFORMS: [absolute(attr.platform)] if attr.platform else settings[_PLATFORMS],
+        _TIER: absolute(attr.layer_tier) if attr.layer_tier else settings[_TIER],
+    }
+
+image_transition = transition(
+    implementation = _image_transition_impl,
+    inputs = [_PLATFORMS, _TIER],
+    outputs = [_PLATFORMS, _TIER],
+)
