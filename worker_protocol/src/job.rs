@@ -68,7 +68,7 @@ impl Reply {
 }
 
 /// Cuts at a character boundary: half a character is not UTF-8, and Bazel kills a
-/// worker for that (reference 2.10).
+/// worker for that.
 fn shorten(mut output: String) -> String {
     if output.len() < MAX_OUTPUT {
         return output;
@@ -156,7 +156,7 @@ pub enum Outcome {
     Panicked(String),
 }
 
-/// Calls the handler. A panic costs this one request (reference 2.11); the panic
+/// Calls the handler. A panic costs this one request; the panic
 /// hook has by then written where it happened to standard error.
 pub(crate) fn call(handler: &impl Handler, request: &WorkRequest, cancel: &CancelToken) -> Outcome {
     if cancel.is_abandoned() {

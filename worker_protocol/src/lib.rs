@@ -7,53 +7,53 @@
 //! # The protocol
 //!
 //! What a worker owes Bazel, the module that pays, and a test that would notice
-//! (those of the modules stand beside them, the others in `tests/`). Numbers are
-//! sections of pylayer's `reference/worker-protocol.md`, which names Bazel's source
-//! or the experiment behind each rule.
+//! (those of the modules stand beside them, the others in `tests/`). The rules are those
+//! of Bazel's `worker_protocol.proto`, its documentation on creating and multiplexing
+//! workers, and, where these are silent, of what Bazel 4.2.3 was seen to do.
 //!
-//! - **Frames** (1). A frame is a varint length and a message. Length 0 is a message
+//! - **Frames**. A frame is a varint length and a message. Length 0 is a message
 //!   too, unknown fields are skipped, and the input may end between frames but not
 //!   inside one. [`codec`]; `codec::tests`, `tests/independent`.
-//! - **Start** (2.1). The arguments, `--persistent_worker` among them, are the
+//! - **Start**. The arguments, `--persistent_worker` among them, are the
 //!   program's affair; Bazel sets next to no environment, and this crate reads none.
 //!   Standard error is the worker's log. [`serve`]; `tests/process.rs`.
-//! - **Standard output** (2.2) carries responses and not one byte more. Whatever else
+//! - **Standard output** carries responses and not one byte more. Whatever else
 //!   prints, in this process or in a child, prints to standard error; a child's
 //!   standard input is empty. `stdio`; `only_responses_reach_standard_output`.
-//! - **One answer** (2.3, 2.4). Every request that is no cancel is answered once,
+//! - **One answer**. Every request that is no cancel is answered once,
 //!   under its own `request_id` (0 and negative ones too), after its last file access,
 //!   in whatever order they end. The exceptions are named below. [`state`];
 //!   `every_schedule_keeps_the_rules`, `every_id_is_echoed`,
 //!   `answers_come_in_the_order_of_the_ends`.
-//! - **Reading never waits** (2.4), not for a slot, not for a job, not for Bazel to
+//! - **Reading never waits**, not for a slot, not for a job, not for Bazel to
 //!   take a response: a cancel would be stuck behind what it is meant to stop.
 //!   `threads`; `cancels_are_heard_while_all_slots_are_busy`,
 //!   `requests_are_read_although_no_answer_is`.
-//! - **A number comes again** (2.4 a) while its first request still runs: Bazel before
+//! - **A number comes again** while its first request still runs: Bazel before
 //!   8.3, after Ctrl-C. The first is abandoned and never answered, since its answer
 //!   would be taken for the second's. [`state`];
 //!   `a_reused_id_abandons_the_old_request_unanswered`.
-//! - **An output comes again** (2.4 b) under another number. The first request is
+//! - **An output comes again** under another number. The first request is
 //!   abandoned and answered as failed; the second starts when the first has ended.
 //!   [`state`], [`Handler::outputs`];
 //!   `a_reused_output_waits_until_the_old_request_has_stopped`.
-//! - **Outputs appear** (2.4 c) under the token's lock, so that an abandoned request
+//! - **Outputs appear** under the token's lock, so that an abandoned request
 //!   publishes nothing. [`CancelToken::publish`]; `nothing_is_published_after_abandon`.
-//! - **A cancel** (2.5) stops its request, queued or running. The answer says
+//! - **A cancel** stops its request, queued or running. The answer says
 //!   `was_cancelled`, or is the ordinary one if the work was done already. A cancel for
 //!   any other number is late or repeated and has no answer. Nothing but a cancel leads
 //!   to `was_cancelled`. [`state`]; `late_unknown_and_second_cancels_have_no_answer`,
 //!   `a_cancel_after_publishing_gets_the_ordinary_answer`.
-//! - **Sandboxing** (2.6). `sandbox_dir` stands before every relative path that the
+//! - **Sandboxing**. `sandbox_dir` stands before every relative path that the
 //!   handler touches; the working directory is the process's and never changes.
 //!   [`Handler`]; the example below.
-//! - **The end** (2.7). The end of input ends the worker within a second, whatever
+//! - **The end**. The end of input ends the worker within a second, whatever
 //!   still runs, and SIGTERM does at once; nothing new starts. [`serve`],
 //!   [`Options::close_grace`]; `the_end_of_input_is_exit_code_0`,
 //!   `a_signal_ends_the_worker`.
-//! - **Text** (2.10) is UTF-8, or Bazel kills the worker, and below 64 KiB. [`Reply`];
+//! - **Text** is UTF-8, or Bazel kills the worker, and below 64 KiB. [`Reply`];
 //!   `output_is_cut_at_a_character_below_64_kib`.
-//! - **Failures** (2.11). A panic costs its own request, and so does a request that
+//! - **Failures**. A panic costs its own request, and so does a request that
 //!   cannot be decoded as long as its number can. Broken frames and a closed standard
 //!   output end the worker, with the reason on standard error. `job`, [`codec`],
 //!   [`ServeError`]; `a_panic_costs_one_request`, `an_unreadable_request_costs_itself`,

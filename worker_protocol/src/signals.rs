@@ -12,7 +12,7 @@ use crate::threads;
 
 /// While this lives, the first signal is an event; after that, and once this is
 /// dropped, a signal ends the process as if nobody had caught it. Bazel waits
-/// without limit for a worker it has sent SIGTERM to (reference 2.7).
+/// without limit for a worker it has sent SIGTERM to.
 #[derive(Debug)]
 pub(crate) struct Watch {
     default: Arc<AtomicBool>,

@@ -2,8 +2,7 @@
 //!
 //! Events go in, actions come out; there is no I/O, no thread and no clock here,
 //! so every order of events can be simulated. Jobs are known by a number of our
-//! own, because a `request_id` comes again while its first request still runs
-//! (reference 2.4).
+//! own, because a `request_id` comes again while its first request still runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
@@ -179,7 +178,7 @@ impl State {
     }
 
     /// A cancel for no job in flight gets no answer: it is late, or the second, or
-    /// was never ours (reference 2.5).
+    /// was never ours.
     fn cancel(&mut self, id: i32) {
         if let Some(job) = self.by_id.get(&id).copied() {
             self.give_up(job, Fate::Cancelled);
@@ -277,7 +276,7 @@ impl State {
 }
 
 /// What Bazel hears of a job that ended: one response, or none if its id has a new
-/// owner. `was_cancelled` answers a cancel and nothing else (reference 2.5).
+/// owner. `was_cancelled` answers a cancel and nothing else.
 fn answer(job: &Job, outcome: Outcome) -> Option<WorkResponse> {
     let reply = match (job.fate, outcome) {
         (Fate::Replaced, _) => return None,

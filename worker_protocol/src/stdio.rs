@@ -1,6 +1,6 @@
 //! Standard input and output belong to the protocol alone.
 //!
-//! Bazel kills a worker for one stray byte on standard output (reference 2.2), and
+//! Bazel kills a worker for one stray byte on standard output, and
 //! a child process that reads standard input would eat requests. So both are
 //! moved to descriptors that no child inherits and nobody else knows; in their
 //! places stand `/dev/null` and standard error.

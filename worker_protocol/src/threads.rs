@@ -53,7 +53,7 @@ pub(crate) fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> io::Result
 }
 
 /// Reads requests until the input ends. Never waits for anything else: a reader
-/// that waited for a slot would not see the cancel that frees it (reference 2.4).
+/// that waited for a slot would not see the cancel that frees it.
 pub(crate) fn read(
     handler: Arc<impl Handler>,
     input: impl Read + Send + 'static,

@@ -4,14 +4,19 @@ use libdeflater::CompressionLvl;
 
 use crate::error::{Error, Fault, Result};
 
+/// libdeflate's level for each of zlib's nine, by which users know gzip: the cheapest one whose
+/// members are at most 1 % larger than zlib's (measured on pure-Python and on binary wheels).
+const LEVELS: [i32; 9] = [1, 1, 2, 3, 4, 5, 6, 7, 9];
+
 /// Makes gzip members at one level.
 pub(super) struct Compressor(libdeflater::Compressor);
 
 impl Compressor {
     pub(super) fn new(level: u8) -> Result<Self> {
-        match CompressionLvl::new(level.into()) {
-            Ok(level) => Ok(Self(libdeflater::Compressor::new(level))),
-            Err(_) => Err(Error::new(Fault::Internal, format!("no gzip level {level}"))),
+        let known = usize::from(level).checked_sub(1).and_then(|index| LEVELS.get(index));
+        match known.map(|&own| CompressionLvl::new(own)) {
+            Some(Ok(own)) => Ok(Self(libdeflater::Compressor::new(own))),
+            _ => Err(Error::new(Fault::Internal, format!("no gzip level {level}"))),
         }
     }
 
