@@ -24,6 +24,10 @@ Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
 
 Commands:
   layer               builds one layer: see `pylayer layer --help`
+  cache stat [--json] what the cache holds, and how useful it has been
+  cache verify        checks all that is in the cache and removes what is damaged
+  cache gc            removes what is over --cache-size, the least recently used first
+  cache clear         removes everything
 
 Startup flags, none of which changes any output:
       --jobs=N            compression threads of the process [number of CPUs]
@@ -73,6 +77,32 @@ pub enum Action {
     Print(String),
     /// Build a layer.
     Layer(LayerRequest),
+    /// Look after the cache.
+    Cache(CacheRequest),
+}
+
+/// A `pylayer cache` command.
+#[derive(Debug)]
+pub struct CacheRequest {
+    /// What to do.
+    pub verb: CacheVerb,
+    /// The directory, where the command itself says it.
+    pub directory: Option<PathBuf>,
+    /// Whether to answer in JSON.
+    pub json: bool,
+}
+
+/// What can be done with a cache.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CacheVerb {
+    /// Say what it holds.
+    Stat,
+    /// Check it.
+    Verify,
+    /// Remove what is over the limit.
+    Collect,
+    /// Remove everything.
+    Clear,
 }
 
 impl Invocation {
@@ -138,9 +168,42 @@ impl Action {
                 Ok(Self::Print(request::help()))
             }
             Some("layer") => Ok(Self::Layer(LayerRequest::parse(arguments)?)),
+            Some("cache") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(HELP.to_owned()))
+            }
+            Some("cache") => Ok(Self::Cache(CacheRequest::parse(arguments)?)),
             _ => {
                 let what = format!("`{}` is not a command", command.display());
                 Err(Error::usage(what).hint(HINT))
+            }
+        }
+    }
+}
+
+impl CacheRequest {
+    fn parse(arguments: Vec<OsString>) -> Result<Self> {
+        let (mut verb, mut directory, mut json) = (None, None, false);
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(usage)? {
+            match argument {
+                Value(word) if verb.is_none() => {
+                    verb = Some(match word.to_str() {
+                        Some("stat") => CacheVerb::Stat,
+                        Some("verify") => CacheVerb::Verify,
+                        Some("gc") => CacheVerb::Collect,
+                        Some("clear") => CacheVerb::Clear,
+                        _ => return Err(usage(Value(word).unexpected())),
+                    });
+                }
+                Long("cache-dir") => directory = Some(parser.value().map_err(usage)?.into()),
+                Long("json") => json = true,
+                other => return Err(usage(other.unexpected())),
+            }
+        }
+        match verb {
+            Some(verb) => Ok(Self { verb, directory, json }),
+            None => {
+                Err(Error::usage("`cache` needs one of stat, verify, gc, and clear").hint(HINT))
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sha2::Digest as _;
+use sha2::digest::common::hazmat::SerializableState as _;
 
 /// A SHA-256 digest; shown as `sha256:` and 64 hex digits (OCI image-spec, descriptor.md).
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,16 +17,27 @@ impl Digest {
         hasher.finish()
     }
 
+    /// A digest of these 32 bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes themselves.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
+/// Bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = b"0123456789abcdef";
+    let pair = |byte: &u8| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]];
+    bytes.iter().flat_map(pair).map(char::from).collect()
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "sha256:{}", hex(&self.0))
     }
 }
 
@@ -69,11 +81,96 @@ impl Hasher {
     pub fn finish(self) -> Digest {
         Digest(self.state.finalize().into())
     }
+
+    /// The hasher as bytes, to go on from here another time.
+    pub fn save(&self) -> Vec<u8> {
+        let mut bytes = self.length.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.state.serialize());
+        bytes
+    }
+
+    /// A saved hasher; none if the bytes are not one.
+    pub fn restore(bytes: &[u8]) -> Option<Self> {
+        let (length, state) = bytes.split_first_chunk()?;
+        let state = sha2::Sha256::deserialize(state.try_into().ok()?).ok()?;
+        Some(Self { state, length: u64::from_le_bytes(*length) })
+    }
+}
+
+/// A hash function that Bazel may name file contents by (`--digest_function`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Function {
+    /// Bazel's default.
+    Sha256,
+    /// Since Bazel 6.4; its digests look like those of SHA-256.
+    Blake3,
+}
+
+impl Function {
+    /// The function that this one may be mistaken for.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Sha256 => Self::Blake3,
+            Self::Blake3 => Self::Sha256,
+        }
+    }
+}
+
+/// Hashes a file's content by either function.
+#[derive(Debug)]
+pub enum ContentHasher {
+    /// By SHA-256.
+    Sha256(Hasher),
+    /// By BLAKE3.
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl ContentHasher {
+    /// A hasher that has seen nothing.
+    pub fn new(function: Function) -> Self {
+        match function {
+            Function::Sha256 => Self::Sha256(Hasher::new()),
+            Function::Blake3 => Self::Blake3(Box::default()),
+        }
+    }
+
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake3(hasher) => _ = hasher.update(bytes),
+        }
+    }
+
+    /// The digest of all bytes seen.
+    pub fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hasher) => hasher.finish(),
+            Self::Blake3(hasher) => Digest::new(*hasher.finalize().as_bytes()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restored_hasher_goes_on_where_it_was_saved() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for split in [0, 1, 63, 64, 65, 500, 1000] {
+            let mut hasher = Hasher::new();
+            hasher.update(&bytes[..split]);
+            let mut restored = Hasher::restore(&hasher.save()).unwrap();
+            restored.update(&bytes[split..]);
+            assert_eq!(restored.length(), 1000);
+            assert_eq!(restored.finish(), Digest::of(&bytes));
+        }
+        let saved = Hasher::new().save();
+        for length in 0..saved.len() {
+            assert!(Hasher::restore(&saved[..length]).is_none());
+        }
+    }
 
     #[test]
     fn known_digests() {

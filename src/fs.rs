@@ -3,6 +3,7 @@
 //! Every operation says in its error which path it was about. Outputs are written beside their
 //! target and appear there by one rename or link, so a reader never sees half a file.
 
+pub mod directory;
 mod output;
 
 use std::ffi::OsString;

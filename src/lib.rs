@@ -11,6 +11,7 @@
 //! The library exists for the `pylayer` binary and its tests; the promises to others are the
 //! command line and the layers' bytes.
 
+pub mod cache;
 pub mod cli;
 pub mod crew;
 pub mod digest;

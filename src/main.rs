@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::panic::catch_unwind;
-use std::path::Path;
 use std::process::ExitCode;
 
 use pylayer::cli::{Invocation, Startup};
@@ -31,17 +30,18 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     match Invocation::parse(std::env::args_os().skip(1))? {
         Invocation::Print(text) => print(&text),
-        Invocation::Worker(startup) => work(&startup),
+        Invocation::Worker(startup) => work(startup),
         Invocation::Once(startup, arguments) => {
-            let service = Service::new(&startup)?;
-            print(&service.perform(arguments, Path::new(""), &CancelToken::new())?)
+            let answer = Service::once(startup)?.perform(arguments, &CancelToken::new())?;
+            drop(io::stderr().write_all(answer.notes.as_bytes()));
+            print(&answer.text)
         }
     }
 }
 
-fn work(startup: &Startup) -> Result<ExitCode> {
+fn work(startup: Startup) -> Result<ExitCode> {
     let options = Options { slots: SLOTS, ..Options::default() };
-    let served = worker_protocol::serve(Service::new(startup)?, options);
+    let served = worker_protocol::serve(Service::worker(startup)?, options);
     // A job that did not stop in time still holds its files; the process ends before it does.
     fs::discard_unpublished();
     match served {

@@ -30,6 +30,7 @@ pub struct LayerRequest {
     attributes: Attributes,
     packages: Vec<PackageRequest>,
     elsewhere: Vec<Item>,
+    explain: bool,
 }
 
 /// The sources from one `--package` to the next.
@@ -95,7 +96,9 @@ impl LayerRequest {
                     } else {
                         request.packages.last_mut().and_then(|package| package.items.last_mut())
                     };
-                    if flag == "to" || flag == "mode" {
+                    if flag == "explain" {
+                        request.explain = true;
+                    } else if flag == "to" || flag == "mode" {
                         let value = parser.value().map_err(usage)?;
                         attach(last, &flag, value)?;
                     } else {
@@ -157,6 +160,11 @@ impl LayerRequest {
             _ => return Err(usage(Long(flag).unexpected())),
         }
         Ok(())
+    }
+
+    /// Whether to say where each segment came from.
+    pub fn explains(&self) -> bool {
+        self.explain
     }
 
     /// What will be written, relative to `base`.

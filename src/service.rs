@@ -1,48 +1,208 @@
-//! What all ways of running share: an action comes in, its files appear, a reply goes out.
+//! What all ways of running share: an action comes in, its files appear, an answer goes out.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
 
 use worker_protocol::messages::WorkRequest;
 use worker_protocol::{Abandoned, CancelToken, Handler, Reply};
 
-use crate::cli::{Action, Startup};
+use crate::cache::Cache;
+use crate::cache::gc::Folder;
+use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::crew::Crew;
 use crate::error::{Error, Fault, Result};
-use crate::pipeline;
+use crate::fs;
+use crate::pipeline::{self, Claims, Functions, Means};
+use crate::request::LayerRequest;
 
 /// Performs actions; one for the process.
 #[derive(Debug)]
 pub struct Service {
     crew: Crew,
+    cache: Option<Arc<Cache>>,
+    functions: Functions,
+    /// Has the cache tidied in the background; none where it is done in between.
+    collector: Option<SyncSender<()>>,
+    startup: Startup,
+}
+
+/// What an action has to say.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What was asked for: goes to standard output.
+    pub text: String,
+    /// What explains the work: goes to standard error.
+    pub notes: String,
+}
+
+/// Where an action comes from.
+#[derive(Clone, Copy, Debug)]
+struct Origin<'a> {
+    /// Whether to log where segments come from.
+    verbose: bool,
+    /// What its paths are relative to.
+    base: &'a Path,
+    claims: &'a Claims<'a>,
+    cancel: &'a CancelToken,
 }
 
 impl Service {
-    /// Starts what the actions share.
-    pub fn new(startup: &Startup) -> Result<Self> {
-        Ok(Self { crew: Crew::new(startup.jobs)? })
+    /// A service for one action: without a cache, unless the command line names one.
+    pub fn once(startup: Startup) -> Result<Self> {
+        let cache = match &startup.cache_dir {
+            CacheDir::At(directory) => Some(Cache::on_disk(directory, startup.cache_size)?),
+            CacheDir::Default | CacheDir::None => None,
+        };
+        Self::new(startup, cache, false)
     }
 
-    /// Performs one action, its paths relative to `base`; gives what to tell the user, which is
-    /// nothing if all went well.
-    pub fn perform(
-        &self,
-        arguments: Vec<OsString>,
-        base: &Path,
-        cancel: &CancelToken,
-    ) -> Result<String> {
-        let request = match Action::parse(arguments, base)? {
-            Action::Print(text) => return Ok(text),
-            Action::Layer(request) => request,
+    /// A service for a worker: with a cache, in Bazel's output base if that is where it runs.
+    pub fn worker(startup: Startup) -> Result<Self> {
+        let cache = match &startup.cache_dir {
+            CacheDir::At(directory) => Cache::on_disk(directory, startup.cache_size)?,
+            CacheDir::None => Cache::in_memory(),
+            // Where nobody asked for a folder, one that cannot be used is no reason to fail.
+            CacheDir::Default => match in_output_base() {
+                Some(directory) => Cache::on_disk(&directory, startup.cache_size)
+                    .inspect_err(|error| log(&format!("pylayer: no cache on disk: {error}\n")))
+                    .unwrap_or_else(|_| Cache::in_memory()),
+                None => Cache::in_memory(),
+            },
         };
-        let (targets, spec) = request.into_spec(base)?;
-        let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
-        let finished = pipeline::build(&targets, &spec, &self.crew, &check)?;
-        match cancel.publish(|| finished.publish()) {
-            Ok(published) => published.map(|()| String::new()),
-            Err(Abandoned) => Err(Error::abandoned()),
+        Self::new(startup, Some(cache), true)
+    }
+
+    fn new(startup: Startup, cache: Option<Cache>, background: bool) -> Result<Self> {
+        let crew = Crew::new(startup.jobs)?;
+        let cache = cache.map(Arc::new);
+        let collector = match &cache {
+            Some(cache) if background => Some(collector(cache.clone())?),
+            _ => None,
+        };
+        Ok(Self { crew, cache, functions: Functions::default(), collector, startup })
+    }
+
+    /// Performs one action, its paths relative to the working directory.
+    pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
+        let claims = Claims::default();
+        self.act(arguments, Origin { verbose: false, base: Path::new(""), claims: &claims, cancel })
+    }
+
+    fn act(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
+        match Action::parse(arguments, origin.base)? {
+            Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
+            Action::Layer(request) => self.layer(request, origin),
+            Action::Cache(request) => {
+                Ok(Answer { text: self.look_after(request)?, ..Answer::default() })
+            }
         }
     }
+
+    fn layer(&self, request: LayerRequest, origin: Origin<'_>) -> Result<Answer> {
+        let Origin { verbose, base, claims, cancel } = origin;
+        let explains = request.explains();
+        let (targets, spec) = request.into_spec(base)?;
+        let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
+        let means = Means {
+            crew: &self.crew,
+            cache: self.cache.as_deref(),
+            claims,
+            functions: &self.functions,
+            check: &check,
+        };
+        let mut finished = pipeline::build(&targets, &spec, &means)?;
+        let report = std::mem::take(&mut finished.report);
+        match cancel.publish(|| finished.publish()) {
+            Ok(published) => published?,
+            Err(Abandoned) => return Err(Error::abandoned()),
+        }
+        if let Some(cache) = &self.cache {
+            let (hits, misses) = report.counts();
+            cache.count(hits, misses);
+            match &self.collector {
+                // One that is at work will see this request's segments, or the next one will.
+                Some(collector) => drop(collector.try_send(())),
+                None => cache.tidy(),
+            }
+        }
+        if verbose {
+            log(&format!("{}:\n{}", targets.blob.display(), report.explain()));
+        }
+        let notes = if explains { report.explain() } else { String::new() };
+        Ok(Answer { notes, ..Answer::default() })
+    }
+
+    fn look_after(&self, request: CacheRequest) -> Result<String> {
+        let CacheRequest { verb, directory, json } = request;
+        let named = match &self.startup.cache_dir {
+            CacheDir::At(directory) => Some(directory.clone()),
+            CacheDir::Default => in_output_base(),
+            CacheDir::None => None,
+        };
+        let directory = directory.or(named).ok_or_else(|| {
+            Error::usage("no cache is named")
+                .hint("give --cache-dir=DIR; a worker's is <output_base>/pylayer")
+        })?;
+        let folder = Folder::open(&directory)?;
+        let text = match verb {
+            CacheVerb::Stat => {
+                let stat = folder.stat();
+                if json {
+                    serde_json::to_string(&stat).map_err(|source| {
+                        Error::new(Fault::Internal, "statistics as JSON").because(source)
+                    })?
+                } else {
+                    format!(
+                        "{} segments, {} bytes, {} hits, {} misses",
+                        stat.segments, stat.bytes, stat.hits, stat.misses
+                    )
+                }
+            }
+            CacheVerb::Verify => {
+                let verified = folder.verify();
+                format!("{} intact, {} damaged and removed", verified.intact, verified.damaged)
+            }
+            CacheVerb::Collect => {
+                format!("{} bytes freed", folder.collect(self.startup.cache_size)?)
+            }
+            CacheVerb::Clear => {
+                folder.clear()?;
+                "cleared".to_owned()
+            }
+        };
+        Ok(text + "\n")
+    }
+}
+
+/// The cache's folder in the output base that the process runs in: a worker's working directory
+/// is `<output_base>/execroot/<workspace>`, or below `<output_base>/bazel-workers` in a sandbox.
+fn in_output_base() -> Option<PathBuf> {
+    let directory = fs::canonical(Path::new("."))?;
+    let inside =
+        |ancestor: &Path| ancestor.ends_with("execroot") || ancestor.ends_with("bazel-workers");
+    let mut above = directory.ancestors().skip(1);
+    Some(above.find(|ancestor| inside(ancestor))?.parent()?.join("pylayer"))
+}
+
+/// A thread that tidies the cache whenever it is told to, and ends with the service.
+fn collector(cache: Arc<Cache>) -> Result<SyncSender<()>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("collector".to_owned())
+        .spawn(move || receiver.iter().for_each(|()| cache.tidy()))
+        .map_err(|source| {
+            Error::new(Fault::Environment, "cannot start a thread").because(source)
+        })?;
+    Ok(sender)
+}
+
+/// Writes to the worker's log.
+fn log(text: &str) {
+    // Without a standard error there is nobody to tell.
+    drop(std::io::stderr().write_all(text.as_bytes()));
 }
 
 fn arguments(request: &WorkRequest) -> Vec<OsString> {
@@ -64,8 +224,11 @@ impl Handler for Service {
 
     fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
         let base = Path::new(&request.sandbox_dir);
-        match self.perform(arguments(request), base, cancel) {
-            Ok(output) => Ok(Reply { exit_code: 0, output }),
+        let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
+        let claims = Claims::new(base, inputs);
+        let origin = Origin { verbose: request.verbosity > 0, base, claims: &claims, cancel };
+        match self.act(arguments(request), origin) {
+            Ok(Answer { text, notes }) => Ok(Reply { exit_code: 0, output: text + &notes }),
             Err(error) if error.fault() == Fault::Abandoned => Err(Abandoned),
             Err(error) => Ok(Reply {
                 exit_code: error.fault().exit_code().into(),

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod bytes;
+mod cache;
 mod consumers;
 mod determinism;
 mod environment;

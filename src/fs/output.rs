@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,13 +77,21 @@ impl Output {
         if target.file_name().is_none() || target.is_dir() {
             return Err(Error::input("cannot write a file at").at(target));
         }
-        let fail = |source| {
+        Self::stage(target).map_err(|source| {
             Error::io("cannot write", target, source)
                 .hint("the output's directory must exist and be writable")
-        };
-        match anonymous(parent(target)).map_err(fail)? {
+        })
+    }
+
+    /// Starts a file that will get its name in `directory` when it is published.
+    pub fn create_in(directory: &Path) -> io::Result<Self> {
+        Self::stage(&directory.join("unnamed"))
+    }
+
+    fn stage(target: &Path) -> io::Result<Self> {
+        match anonymous(parent(target))? {
             Some(file) => Ok(Self { file, target: target.to_owned(), temporary: None }),
-            None => Self::named(target).map_err(fail),
+            None => Self::named(target),
         }
     }
 
@@ -103,14 +111,26 @@ impl Output {
         self.file.write_all(bytes).map_err(|source| Error::io("cannot write", &self.target, source))
     }
 
+    /// Takes back all but the first `length` bytes.
+    pub fn truncate(&mut self, length: u64) -> Result<()> {
+        let file = &mut self.file;
+        file.set_len(length)
+            .and_then(|()| file.seek(SeekFrom::Start(length)).map(|_| ()))
+            .map_err(|source| Error::io("cannot write", &self.target, source))
+    }
+
     /// Makes the file appear at its target, in place of whatever was there.
     pub fn publish(self) -> Result<()> {
-        let Self { file, target, temporary } = self;
-        let published = match temporary {
-            Some(temporary) => std::fs::rename(&temporary.0, &target),
-            None => link(&file, &target),
-        };
-        published.map_err(|source| Error::io("cannot publish", &target, source))
+        let target = self.target.clone();
+        self.publish_as(&target).map_err(|source| Error::io("cannot publish", &target, source))
+    }
+
+    /// Makes the file appear at `target`, in the directory that it was created in.
+    pub fn publish_as(self, target: &Path) -> io::Result<()> {
+        match self.temporary {
+            Some(temporary) => std::fs::rename(&temporary.0, target),
+            None => link(&self.file, target),
+        }
     }
 }
 

@@ -27,6 +27,37 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// What decides a member's bytes besides its content: codec, version, level, and the largest
+    /// member. Whoever keeps members keeps this with them.
+    pub fn identity(self) -> String {
+        let codec = match self {
+            Self::None => String::new(),
+            Self::Gzip(_) => gzip::VERSION.to_owned(),
+            Self::Zstd(_) => zstd::version(),
+        };
+        format!("{self} {codec} {MEMBER}")
+    }
+
+    /// The uncompressed bytes of one member, of which there are `length`, to the start of
+    /// `output`; none if it is no such member.
+    pub fn decompress<'a>(
+        self,
+        member: &'a [u8],
+        length: usize,
+        output: &'a mut Vec<u8>,
+    ) -> Option<&'a [u8]> {
+        if output.len() < length {
+            output.resize(length, 0);
+        }
+        let output = &mut output[..length];
+        let written = match self {
+            Self::None => return (member.len() == length).then_some(member),
+            Self::Gzip(_) => gzip::decompress(member, output)?,
+            Self::Zstd(_) => zstd::decompress(member, output)?,
+        };
+        (written == length).then_some(output)
+    }
+
     /// The layer's media type (OCI image-spec, layer.md, "Media types").
     pub const fn media_type(self) -> &'static str {
         match self {

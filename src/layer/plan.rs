@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use super::links::{self, Places};
 use super::spec::LayerSpec;
-use super::walk::{Content, Found, Node, Walk};
+use super::walk::{Found, Node, Walk};
 use super::{Checkpoint, paths};
 use crate::error::{Error, Result};
 use crate::fs;
+
+pub use super::walk::Content;
 
 /// A layer's entries in their final order.
 #[derive(Debug)]
@@ -45,43 +47,36 @@ pub struct Entry {
     pub dest: Box<[u8]>,
     /// Permission bits.
     pub mode: u32,
-    kind: Kind,
+    /// What it is.
+    pub kind: Kind,
 }
 
+/// What an entry is.
 #[derive(Debug)]
-enum Kind {
+pub enum Kind {
+    /// A regular file with the content of a file on this machine.
     File(Content),
-    Empty,
-    Link(Box<[u8]>),
-}
-
-/// What an entry is, for whoever writes it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Body<'a> {
-    /// A regular file with the content of this file on this machine.
-    File(PathBuf),
     /// A regular file of no bytes.
     Empty,
     /// A symbolic link with this text.
-    Symlink(&'a [u8]),
+    Symlink(Box<[u8]>),
 }
 
 impl Entry {
-    /// What the entry is.
-    pub fn body(&self) -> Body<'_> {
+    /// The file on this machine that has the entry's content, if there is one.
+    pub fn content(&self) -> Option<PathBuf> {
         match &self.kind {
-            Kind::File(content) => Body::File(content.path(&self.dest)),
-            Kind::Empty => Body::Empty,
-            Kind::Link(text) => Body::Symlink(text),
+            Kind::File(content) => Some(content.path(&self.dest)),
+            Kind::Empty | Kind::Symlink(_) => None,
         }
     }
 
     /// The source, for messages.
     fn origin(&self) -> String {
-        match self.body() {
-            Body::File(path) => format!("`{}`", path.display()),
-            Body::Empty => "an empty file".to_owned(),
-            Body::Symlink(text) => format!("a link to `{}`", paths::as_path(text).display()),
+        match &self.kind {
+            Kind::File(content) => format!("`{}`", content.path(&self.dest).display()),
+            Kind::Empty => "an empty file".to_owned(),
+            Kind::Symlink(text) => format!("a link to `{}`", paths::as_path(text).display()),
         }
     }
 
@@ -90,14 +85,15 @@ impl Entry {
         if self.mode != other.mode {
             return Ok(false);
         }
-        match (self.body(), other.body()) {
-            (Body::Symlink(a), Body::Symlink(b)) => Ok(a == b),
-            (Body::Symlink(_), _) | (_, Body::Symlink(_)) => Ok(false),
-            (Body::Empty, Body::Empty) => Ok(true),
-            (Body::File(path), Body::Empty) | (Body::Empty, Body::File(path)) => {
-                Ok(fs::Input::open(&path)?.size() == 0)
-            }
-            (Body::File(a), Body::File(b)) => fs::same_content(&a, &b),
+        match (&self.kind, &other.kind) {
+            (Kind::Symlink(a), Kind::Symlink(b)) => return Ok(a == b),
+            (Kind::Symlink(_), _) | (_, Kind::Symlink(_)) => return Ok(false),
+            _ => {}
+        }
+        match (self.content(), other.content()) {
+            (None, None) => Ok(true),
+            (Some(path), None) | (None, Some(path)) => Ok(fs::Input::open(&path)?.size() == 0),
+            (Some(a), Some(b)) => fs::same_content(&a, &b),
         }
     }
 }
@@ -139,7 +135,7 @@ fn entry(found: Found) -> Result<Entry> {
     let kind = match node {
         Node::File(content) => Kind::File(content),
         Node::Empty => Kind::Empty,
-        Node::Link(text) => Kind::Link(text),
+        Node::Link(text) => Kind::Symlink(text),
         Node::Open(link, _) => return Err(link.dangling()),
     };
     Ok(Entry { dest, mode, kind })

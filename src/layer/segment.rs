@@ -3,10 +3,11 @@
 //! A layer is a head (its directories), a segment for each package, and a tail (the end of the
 //! archive). Each part begins a new member, so a segment's bytes depend on its own package alone.
 
-use super::plan::{Body, Directory, Entry, PackagePlan};
+use super::plan::{self, Directory, Entry, PackagePlan};
 use super::spec::Attributes;
 use super::tar::{self, Header, Kind};
 use super::{Checkpoint, paths};
+use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::{Error, Result};
 use crate::fs::Input;
 
@@ -37,13 +38,9 @@ pub trait Sink {
     }
 }
 
-/// Writes a layer's head.
-pub fn write_head(
-    directories: &[Directory],
-    attributes: Attributes,
-    sink: &mut impl Sink,
-) -> Result<()> {
-    let mut bytes = Vec::new();
+/// A layer's head: its directories.
+pub fn head(directories: &[Directory], attributes: Attributes) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(directories.len() * tar::BLOCK);
     for Directory { path, base_mode } in directories {
         let (owner, group) = match base_mode {
             Some(_) => (0, 0),
@@ -52,20 +49,21 @@ pub fn write_head(
         let mode = base_mode.unwrap_or(0o755);
         let kind = Kind::Directory;
         Header { path, kind, mode, owner, group, mtime: attributes.mtime }.write_to(&mut bytes);
-        sink.write(&bytes)?;
-        bytes.clear();
     }
-    sink.end_segment()
+    bytes
 }
 
-/// Writes a package's segment.
+/// Writes a package's segment; gives the digests of its files' contents, in order, if a function
+/// for them is given.
 pub fn write_package(
     package: &PackagePlan,
     attributes: Attributes,
     sink: &mut impl Sink,
     check: Checkpoint<'_>,
-) -> Result<()> {
+    hash: Option<Function>,
+) -> Result<Vec<Digest>> {
     let mut bytes = Vec::new();
+    let mut digests = Vec::new();
     for entry in &package.entries {
         check()?;
         let mut write_header = |kind, sink: &mut _| {
@@ -73,19 +71,23 @@ pub fn write_package(
             header(entry, kind, attributes).write_to(&mut bytes);
             Sink::write(sink, &bytes)
         };
-        match entry.body() {
-            Body::Empty => write_header(Kind::File { size: 0 }, sink)?,
-            Body::Symlink(target) => write_header(Kind::Symlink { target }, sink)?,
-            Body::File(path) => {
+        match &entry.kind {
+            plan::Kind::Empty => write_header(Kind::File { size: 0 }, sink)?,
+            plan::Kind::Symlink(target) => write_header(Kind::Symlink { target }, sink)?,
+            plan::Kind::File(content) => {
+                let path = content.path(&entry.dest);
                 let mut input = Input::open(&path).map_err(|error| located(error, entry))?;
                 let size = input.size();
                 write_header(Kind::File { size }, sink)?;
-                copy(&mut input, sink, check)?;
+                let mut hasher = hash.map(ContentHasher::new);
+                copy(&mut input, sink, check, hasher.as_mut())?;
+                digests.extend(hasher.map(ContentHasher::finish));
                 sink.write(&[0; tar::BLOCK][..tar::padding(size)])?;
             }
         }
     }
-    sink.end_segment()
+    sink.end_segment()?;
+    Ok(digests)
 }
 
 /// Writes a layer's tail.
@@ -105,7 +107,12 @@ fn located(error: Error, entry: &Entry) -> Error {
 
 /// Copies exactly as many bytes as the file had when it was opened; fewer or more are an error,
 /// for the header with the size is written.
-fn copy(input: &mut Input, sink: &mut impl Sink, check: Checkpoint<'_>) -> Result<()> {
+fn copy(
+    input: &mut Input,
+    sink: &mut impl Sink,
+    check: Checkpoint<'_>,
+    mut hasher: Option<&mut ContentHasher>,
+) -> Result<()> {
     let mut left = input.size();
     let mut at_end = false;
     while left > 0 {
@@ -117,6 +124,9 @@ fn copy(input: &mut Input, sink: &mut impl Sink, check: Checkpoint<'_>) -> Resul
             return Err(input.changed());
         }
         at_end = read < want;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&room[..read]);
+        }
         sink.filled(read);
         left -= read as u64;
         if left > 0 {

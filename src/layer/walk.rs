@@ -39,9 +39,9 @@ pub(super) enum Node {
 
 /// Where a file's bytes are: `root`, or the entry's destination from `relative` on, below it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Content {
-    pub(super) root: Arc<Path>,
-    pub(super) relative: Option<u32>,
+pub struct Content {
+    root: Arc<Path>,
+    relative: Option<u32>,
 }
 
 impl Content {
@@ -54,7 +54,7 @@ impl Content {
     }
 
     /// The path of the file that an entry at `dest` has its bytes from.
-    pub(super) fn path(&self, dest: &[u8]) -> PathBuf {
+    pub fn path(&self, dest: &[u8]) -> PathBuf {
         match self.relative {
             Some(from) => self.root.join(paths::as_path(&dest[from as usize..])),
             None => self.root.to_path_buf(),

@@ -30,3 +30,13 @@ impl Compressor {
         self.0.compress_to_buffer(member, output.as_mut_slice()).map_err(fail)
     }
 }
+
+/// The codec's version: another one may give other bytes.
+pub(super) fn version() -> String {
+    format!("libzstd {}", zstd::zstd_safe::version_string())
+}
+
+/// The frame's content to `output`; none if it is no frame, or holds more.
+pub(super) fn decompress(frame: &[u8], output: &mut [u8]) -> Option<usize> {
+    bulk::Decompressor::new().ok()?.decompress_to_buffer(frame, output).ok()
+}

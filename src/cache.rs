@@ -1,0 +1,279 @@
+//! The cache of segments: a package is compressed once.
+//!
+//! Knows bytes and keys, never an archive. A segment's bytes are a function of its key, so an
+//! entry is never wrong, only missing; whatever goes wrong with the cache is a miss.
+//!
+//! On disk ([`store`]), where any number of processes share it:
+//!
+//! ```text
+//! CACHEDIR.TAG
+//! v1/                     one folder for each FORMAT
+//!   blobs/ab/abcd…        compressed segments, named by their BLAKE3 hash
+//!   segments/12/1234…     by key: the blob's hash and its members' lengths, sealed
+//!   borders/56/5678…      by key: where a layer's hashes stood after a segment, sealed
+//!   locks/00 … ff         held by whoever builds a segment whose key begins so
+//!   hits, misses          counted, eight bytes each
+//! ```
+//!
+//! A blob is written before the entry that names it. Every file appears whole, by a link or a
+//! rename, and is checked against its name or seal at every reading: so nothing has to be synced,
+//! and a crash of the machine, too, costs no more than what was last written.
+
+mod entry;
+mod flight;
+pub mod gc;
+mod key;
+mod memory;
+mod store;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use entry::Facts;
+pub use flight::Flight;
+use flight::Flights;
+pub use key::{FORMAT, Key, KeyBuilder};
+use memory::Memory;
+use store::{Source, Store};
+
+use crate::error::Result;
+
+/// The bytes of segments that are kept in memory.
+const SEGMENTS: usize = 24 << 20;
+
+/// The bytes of borders that are kept in memory.
+const BORDERS: usize = 2 << 20;
+
+/// A segment up to this many bytes is read whole and kept in memory.
+const SMALL: u64 = 2 << 20;
+
+/// The cache of a process.
+#[derive(Debug)]
+pub struct Cache {
+    segments: Memory<(Facts, Vec<u8>)>,
+    borders: Memory<Vec<u8>>,
+    store: Option<Store>,
+    flights: Flights,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// What a look-up came to.
+#[derive(Debug)]
+pub enum Lookup {
+    /// The segment.
+    Hit(Segment),
+    /// Nothing, and why.
+    Miss(Why),
+}
+
+/// Why there was no segment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// Nobody has stored it, or it was collected.
+    Unknown,
+    /// It was damaged and has been removed.
+    Damaged,
+}
+
+/// A segment in the cache.
+#[derive(Debug)]
+pub struct Segment {
+    bytes: Bytes,
+    in_memory: bool,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Memory(Arc<(Facts, Vec<u8>)>),
+    Disk(Facts, Source),
+}
+
+impl Segment {
+    /// Whether the segment was in memory already.
+    pub fn in_memory(&self) -> bool {
+        self.in_memory
+    }
+
+    /// What the index knows about the segment.
+    pub fn facts(&self) -> &Facts {
+        match &self.bytes {
+            Bytes::Memory(kept) => &kept.0,
+            Bytes::Disk(facts, _) => facts,
+        }
+    }
+
+    /// Gives the segment's bytes to `sink`, piece by piece. False if they turn out to be damaged:
+    /// then what the sink got is worthless.
+    pub fn read(self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        match self.bytes {
+            Bytes::Memory(kept) => sink(&kept.1).map(|()| true),
+            Bytes::Disk(facts, source) => source.read(&facts, sink),
+        }
+    }
+}
+
+impl Cache {
+    /// A cache in memory alone.
+    pub fn in_memory() -> Self {
+        Self {
+            segments: Memory::new(SEGMENTS),
+            borders: Memory::new(BORDERS),
+            store: None,
+            flights: Flights::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// A cache in `directory`, which is made if need be, of at most about `limit` bytes.
+    ///
+    /// Fails for a directory that others may write to: they could put anything into layers.
+    pub fn on_disk(directory: &Path, limit: u64) -> Result<Self> {
+        Ok(Self { store: Some(Store::open(directory, limit)?), ..Self::in_memory() })
+    }
+
+    /// Looks a segment up.
+    pub fn segment(&self, key: &Key) -> Lookup {
+        if let Some(kept) = self.segments.get(key) {
+            if let Some(store) = &self.store {
+                store.touch(key);
+            }
+            return Lookup::Hit(Segment { bytes: Bytes::Memory(kept), in_memory: true });
+        }
+        let Some(store) = &self.store else {
+            return Lookup::Miss(Why::Unknown);
+        };
+        match store.segment(key) {
+            Err(why) => Lookup::Miss(why),
+            Ok((facts, source)) if facts.size() <= SMALL => self.keep(key, facts, source),
+            Ok((facts, source)) => {
+                Lookup::Hit(Segment { bytes: Bytes::Disk(facts, source), in_memory: false })
+            }
+        }
+    }
+
+    /// Reads a small segment into memory.
+    fn keep(&self, key: &Key, facts: Facts, source: Source) -> Lookup {
+        let mut bytes = Vec::with_capacity(usize::try_from(facts.size()).unwrap_or_default());
+        let read = source.read(&facts, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        });
+        if !matches!(read, Ok(true)) {
+            self.remove(key);
+            return Lookup::Miss(Why::Damaged);
+        }
+        let size = bytes.len();
+        let bytes = Bytes::Memory(self.segments.put(*key, (facts, bytes), size));
+        Lookup::Hit(Segment { bytes, in_memory: false })
+    }
+
+    /// Forgets a segment whose bytes turned out to be damaged.
+    pub fn remove(&self, key: &Key) {
+        self.segments.remove(key);
+        if let Some(store) = &self.store {
+            store.remove(key);
+        }
+    }
+
+    /// Starts to record a segment that is being built. Recording never fails: a segment that
+    /// cannot be stored is not stored.
+    pub fn record(&self) -> Recording {
+        Recording {
+            file: self.store.as_ref().and_then(Store::blob),
+            kept: Some(Vec::new()),
+            hash: blake3::Hasher::new(),
+            members: Vec::new(),
+        }
+    }
+
+    /// Stores a recorded segment.
+    pub fn store(&self, key: &Key, recording: Recording) {
+        let Recording { file, kept, hash, members } = recording;
+        let facts = Facts { blob: *hash.finalize().as_bytes(), members };
+        if let (Some(store), Some(file)) = (&self.store, file) {
+            store.put(key, &facts, file);
+        }
+        if let Some(bytes) = kept {
+            let size = bytes.len();
+            self.segments.put(*key, (facts, bytes), size);
+        }
+    }
+
+    /// Where a layer's hashes stood, if it is known.
+    pub fn border(&self, key: &Key) -> Option<Arc<Vec<u8>>> {
+        if let Some(border) = self.borders.get(key) {
+            return Some(border);
+        }
+        let border = self.store.as_ref()?.border(key)?;
+        self.borders.put(*key, border.clone(), border.len());
+        Some(Arc::new(border))
+    }
+
+    /// Stores where a layer's hashes stand.
+    pub fn put_border(&self, key: &Key, border: Vec<u8>) {
+        if let Some(store) = &self.store {
+            store.put_border(key, &border);
+        }
+        let size = border.len();
+        self.borders.put(*key, border, size);
+    }
+
+    /// The right to build a segment, if nobody has it.
+    pub fn try_start(&self, key: &Key) -> Option<Flight> {
+        self.flights.try_start(*key, self.store.as_ref().map(|store| store.lock_file(key)))
+    }
+
+    /// Waits a moment for a segment that somebody else builds.
+    pub fn wait(&self, check: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.flights.wait(check)
+    }
+
+    /// Counts look-ups, for `pylayer cache stat`.
+    pub fn count(&self, hits: u64, misses: u64) {
+        self.hits.fetch_add(hits, Ordering::Relaxed);
+        self.misses.fetch_add(misses, Ordering::Relaxed);
+        if let Some(store) = &self.store {
+            store.count(hits, misses);
+        }
+    }
+
+    /// Collects what is over the limit, if so much was stored that it may be.
+    pub fn tidy(&self) {
+        if let Some(store) = &self.store {
+            store.tidy();
+        }
+    }
+}
+
+/// A segment that is being recorded.
+#[derive(Debug)]
+pub struct Recording {
+    file: Option<crate::fs::Output>,
+    /// The bytes, while they are few.
+    kept: Option<Vec<u8>>,
+    hash: blake3::Hasher,
+    members: Vec<(u32, u32)>,
+}
+
+impl Recording {
+    /// Takes in one member and its uncompressed length in bytes.
+    pub fn member(&mut self, bytes: &[u8], uncompressed: usize) {
+        self.hash.update(bytes);
+        let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        self.members.push((length(bytes.len()), length(uncompressed)));
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(bytes);
+            if kept.len() as u64 > SMALL {
+                self.kept = None;
+            }
+        }
+        if let Some(file) = &mut self.file
+            && file.write(bytes).is_err()
+        {
+            self.file = None;
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Looking after a cache folder: collecting, checking, counting, clearing.
+//!
+//! All of it works beside processes that use the cache: an entry goes before its blob, and a blob
+//! that is being read stays readable until it is closed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::entry::{self, Facts};
+use super::store::{Kind, place, version_folder};
+use crate::digest::hex;
+use crate::error::{Error, Fault, Result};
+use crate::fs::{self, Input, directory};
+
+/// A blob without an entry is somebody's who is about to write the entry, until it is this old.
+const STRAY: Duration = Duration::from_secs(3600);
+
+/// What a cache folder holds, and how useful it has been.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Stat {
+    /// The number of segments.
+    pub segments: u64,
+    /// The bytes of all files.
+    pub bytes: u64,
+    /// How often a segment was found, by all processes ever.
+    pub hits: u64,
+    /// How often one was not.
+    pub misses: u64,
+}
+
+/// What `verify` found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Verified {
+    /// Entries that are as they should be.
+    pub intact: u64,
+    /// Entries that were not, and have been removed.
+    pub damaged: u64,
+}
+
+/// One thing that can be collected: an entry with what belongs to it.
+struct Item {
+    used: SystemTime,
+    bytes: u64,
+    /// In the order of removal.
+    paths: Vec<PathBuf>,
+}
+
+/// A folder that a person asks about.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The cache in `directory`, which must be there.
+    pub fn open(directory: &Path) -> Result<Self> {
+        match fs::kind_followed(directory) {
+            Some(fs::Kind::Directory) => Ok(Self { root: version_folder(directory) }),
+            _ => Err(Error::input("there is no cache directory").at(directory)),
+        }
+    }
+
+    /// What the folder holds.
+    pub fn stat(&self) -> Stat {
+        let segments = files(&self.root, Kind::Segment);
+        let others = [Kind::Blob, Kind::Border].map(|kind| files(&self.root, kind));
+        let bytes = segments.iter().chain(others.iter().flatten()).map(|(_, file)| file.size).sum();
+        let [hits, misses] = ["hits", "misses"].map(|name| counter(&self.root.join(name)));
+        Stat { segments: segments.len() as u64, bytes, hits, misses }
+    }
+
+    /// Checks every entry and every blob, and removes what is damaged.
+    pub fn verify(&self) -> Verified {
+        let mut verified = Verified::default();
+        let mut found = |intact: bool| {
+            verified.intact += u64::from(intact);
+            verified.damaged += u64::from(!intact);
+        };
+        for (path, _) in files(&self.root, Kind::Blob) {
+            let intact = is_intact_blob(&path);
+            if !intact {
+                fs::remove(&path);
+            }
+            found(intact);
+        }
+        for (path, _) in files(&self.root, Kind::Segment) {
+            let facts = fs::read(&path).ok().and_then(|bytes| Facts::decode(&bytes));
+            let blob = facts.map(|facts| (place(&self.root, Kind::Blob, &hex(&facts.blob)), facts));
+            let intact = blob.is_some_and(|(blob, facts)| {
+                Input::open(&blob).is_ok_and(|input| input.size() == facts.size())
+            });
+            if !intact {
+                fs::remove(&path);
+            }
+            found(intact);
+        }
+        for (path, _) in files(&self.root, Kind::Border) {
+            let intact = fs::read(&path).is_ok_and(|bytes| entry::open(&bytes).is_some());
+            if !intact {
+                fs::remove(&path);
+            }
+            found(intact);
+        }
+        verified
+    }
+
+    /// Removes what is over `limit` bytes, the least recently used first; gives the bytes freed.
+    pub fn collect(&self, limit: u64) -> Result<u64> {
+        collect(&self.root, limit)
+    }
+
+    /// Removes everything.
+    pub fn clear(&self) -> Result<()> {
+        directory::remove_all(&self.root).map_err(|source| {
+            Error::new(Fault::Environment, "cannot clear the cache in")
+                .at(&*self.root)
+                .because(source)
+        })
+    }
+}
+
+/// All files of one kind, with their paths.
+fn files(root: &Path, kind: Kind) -> Vec<(PathBuf, directory::Listed)> {
+    let folder = root.join(kind.folder());
+    let shards = (0..=u8::MAX).map(|first| folder.join(format!("{first:02x}")));
+    let listed = shards.flat_map(|shard| {
+        let files = directory::list(&shard);
+        files.into_iter().map(move |file| (shard.join(&file.name), file))
+    });
+    listed.collect()
+}
+
+fn is_intact_blob(path: &Path) -> bool {
+    let hash = || {
+        let mut input = Input::open(path).ok()?;
+        let mut hash = blake3::Hasher::new();
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match input.read(&mut piece).ok()? {
+                0 => return Some(hex(hash.finalize().as_bytes())),
+                read => _ = hash.update(&piece[..read]),
+            }
+        }
+    };
+    path.file_name().is_some_and(|name| hash().is_some_and(|hash| name == &*hash))
+}
+
+/// Removes what is over the limit, down to nine tenths of it, so that it does not have to be done
+/// for every segment. At most one process at a time does this; another one's run is as good.
+#[expect(clippy::disallowed_methods, reason = "the time decides what is collected, no byte")]
+pub(super) fn collect(root: &Path, limit: u64) -> Result<u64> {
+    let lock = root.join("locks").join("gc");
+    let fail = |source| Error::io("cannot lock the cache", &lock, source);
+    let Some(_lock) = directory::try_lock(&lock).map_err(fail)? else {
+        return Ok(0);
+    };
+    let now = SystemTime::now();
+    let mut blobs: BTreeMap<PathBuf, directory::Listed> =
+        files(root, Kind::Blob).into_iter().collect();
+    let mut items = Vec::new();
+    for (path, file) in files(root, Kind::Segment) {
+        let facts = fs::read(&path).ok().and_then(|bytes| Facts::decode(&bytes));
+        let blob = facts.map(|facts| place(root, Kind::Blob, &hex(&facts.blob)));
+        // Of two entries with one blob, the first takes it along; the other becomes a miss.
+        let size = blob.as_ref().and_then(|blob| blobs.remove(blob)).map_or(0, |blob| blob.size);
+        let paths = std::iter::once(path).chain(blob).collect();
+        items.push(Item { used: file.used, bytes: file.size + size, paths });
+    }
+    for (path, file) in files(root, Kind::Border) {
+        items.push(Item { used: file.used, bytes: file.size, paths: vec![path] });
+    }
+    // Where files cannot be nameless, a killed process leaves what it was writing.
+    let unfinished = directory::list(&root.join(Kind::Blob.folder()));
+    let unfinished =
+        unfinished.into_iter().map(|file| (root.join(Kind::Blob.folder()).join(&file.name), file));
+    for (path, file) in blobs.into_iter().chain(unfinished) {
+        // A clock that went back makes a file look younger than it is, never older.
+        if now.duration_since(file.used).is_ok_and(|age| age > STRAY) {
+            fs::remove(&path);
+        }
+    }
+
+    let mut total: u64 = items.iter().map(|item| item.bytes).sum();
+    if total <= limit {
+        return Ok(0);
+    }
+    items.sort_by(|a, b| (a.used, &a.paths).cmp(&(b.used, &b.paths)));
+    let before = total;
+    for item in items {
+        if total <= limit / 10 * 9 {
+            break;
+        }
+        for path in &item.paths {
+            fs::remove(path);
+        }
+        total -= item.bytes;
+    }
+    Ok(before - total)
+}
+
+/// Adds to the counters. They are for people: a count lost in a crash is no loss.
+pub(super) fn count(root: &Path, hits: u64, misses: u64) {
+    let Ok(Some(_lock)) = directory::try_lock(&root.join("locks").join("counters")) else {
+        return;
+    };
+    for (name, more) in [("hits", hits), ("misses", misses)] {
+        if more > 0 {
+            let path = root.join(name);
+            directory::overwrite(&path, &(counter(&path) + more).to_le_bytes());
+        }
+    }
+}
+
+fn counter(path: &Path) -> u64 {
+    let bytes = fs::read(path).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u64::from_le_bytes)
+}

@@ -1,0 +1,239 @@
+//! The cache on disk. The folder's layout is drawn in [`cache`](super).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::entry::{self, Facts};
+use super::{FORMAT, Key, Why, gc};
+use crate::digest::hex;
+use crate::error::{Error, Fault, Result};
+use crate::fs::{self, Input, Output, directory};
+
+/// What marks a folder that backups may leave out (bford.info/cachedir).
+const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This directory holds layers that pylayer can build again.\n";
+
+/// How much of a blob is read at a time: enough for BLAKE3's widest path, little enough for the
+/// processor's cache.
+const PIECE: usize = 256 << 10;
+
+/// A cache folder.
+#[derive(Debug)]
+pub(super) struct Store {
+    root: PathBuf,
+    limit: u64,
+    /// Bytes stored by this process since it last collected.
+    stored: AtomicU64,
+}
+
+/// The kinds of files, each in a folder of its own.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Kind {
+    Blob,
+    Segment,
+    Border,
+}
+
+impl Kind {
+    pub(super) const fn folder(self) -> &'static str {
+        match self {
+            Self::Blob => "blobs",
+            Self::Segment => "segments",
+            Self::Border => "borders",
+        }
+    }
+}
+
+/// The folder of this version below a cache folder.
+pub(super) fn version_folder(directory: &Path) -> PathBuf {
+    directory.join(format!("v{FORMAT}"))
+}
+
+/// Where a file of this name lies: 256 folders keep each of them small.
+pub(super) fn place(root: &Path, kind: Kind, name: &str) -> PathBuf {
+    root.join(kind.folder()).join(name.get(..2).unwrap_or("00")).join(name)
+}
+
+impl Store {
+    pub(super) fn open(directory: &Path, limit: u64) -> Result<Self> {
+        let fail = |source: io::Error| {
+            Error::new(Fault::Environment, "cannot use the cache directory")
+                .at(directory)
+                .because(source)
+                .hint("give another --cache-dir, or --cache-dir=none")
+        };
+        directory::create_private(directory).map_err(fail)?;
+        if directory::is_writable_by_others(directory).map_err(fail)? {
+            return Err(Error::new(
+                Fault::Environment,
+                "others than its owner may write to the cache directory",
+            )
+            .at(directory)
+            .hint("they could put anything into layers: chmod go-w, or give another --cache-dir"));
+        }
+        let root = version_folder(directory);
+        // A cache that cannot be written to can still be read.
+        if directory::create_private(&root.join("locks")).is_ok() {
+            let tag = directory.join("CACHEDIR.TAG");
+            if !fs::exists(&tag) {
+                drop(write(&tag, TAG));
+            }
+        }
+        // The first collection comes soon, for the limit may be a new one.
+        Ok(Self { root, limit, stored: AtomicU64::new(limit) })
+    }
+
+    /// A segment's facts and where its bytes are.
+    pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), Why> {
+        let path = place(&self.root, Kind::Segment, &key.hex());
+        let bytes = fs::read(&path).map_err(|_| Why::Unknown)?;
+        let found = Facts::decode(&bytes).and_then(|facts| {
+            let blob = place(&self.root, Kind::Blob, &hex(&facts.blob));
+            let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
+            Some((facts, Source { input, root: self.root.clone(), key: *key }))
+        });
+        match found {
+            Some(found) => {
+                directory::touch(&path);
+                Ok(found)
+            }
+            None => {
+                self.remove(key);
+                Err(Why::Damaged)
+            }
+        }
+    }
+
+    /// Says that a segment was used.
+    pub(super) fn touch(&self, key: &Key) {
+        directory::touch(&place(&self.root, Kind::Segment, &key.hex()));
+    }
+
+    /// Removes a segment whose entry or blob is damaged.
+    pub(super) fn remove(&self, key: &Key) {
+        remove(&self.root, key);
+    }
+
+    /// A file to write a blob to; none where that cannot be.
+    pub(super) fn blob(&self) -> Option<Output> {
+        let blobs = self.root.join(Kind::Blob.folder());
+        // The name is known at the end alone; a link or rename may cross folders.
+        Output::create_in(&blobs)
+            .or_else(|_| {
+                directory::create_private(&blobs)?;
+                Output::create_in(&blobs)
+            })
+            .ok()
+    }
+
+    /// Stores a segment: the blob, then the entry that names it.
+    pub(super) fn put(&self, key: &Key, facts: &Facts, blob: Output) {
+        let name = hex(&facts.blob);
+        let stored = publish(blob, &place(&self.root, Kind::Blob, &name))
+            .and_then(|()| write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode()));
+        if stored.is_ok() {
+            self.stored.fetch_add(facts.size(), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn border(&self, key: &Key) -> Option<Vec<u8>> {
+        let path = place(&self.root, Kind::Border, &key.hex());
+        let bytes = fs::read(&path).ok()?;
+        let border = entry::open(&bytes).map(<[u8]>::to_vec);
+        match border {
+            Some(_) => directory::touch(&path),
+            None => fs::remove(&path),
+        }
+        border
+    }
+
+    pub(super) fn put_border(&self, key: &Key, border: &[u8]) {
+        let path = place(&self.root, Kind::Border, &key.hex());
+        // What cannot be stored is found out again.
+        drop(write(&path, &entry::seal(border.to_vec())));
+    }
+
+    pub(super) fn lock_file(&self, key: &Key) -> PathBuf {
+        self.root.join("locks").join(key.hex().get(..2).unwrap_or("00"))
+    }
+
+    /// Adds to the counters that all processes share.
+    pub(super) fn count(&self, hits: u64, misses: u64) {
+        gc::count(&self.root, hits, misses);
+    }
+
+    /// Collects if this process has stored a good part of what the cache may hold.
+    pub(super) fn tidy(&self) {
+        if self.stored.load(Ordering::Relaxed) >= self.limit / 20 {
+            self.stored.store(0, Ordering::Relaxed);
+            // Somebody else collects, or the cache cannot be written to: both are fine.
+            drop(gc::collect(&self.root, self.limit));
+        }
+    }
+}
+
+/// Removes a segment's entry and, if it can still be told, its blob.
+pub(super) fn remove(root: &Path, key: &Key) {
+    let path = place(root, Kind::Segment, &key.hex());
+    let facts = fs::read(&path).ok().and_then(|bytes| Facts::decode(&bytes));
+    fs::remove(&path);
+    if let Some(facts) = facts {
+        fs::remove(&place(root, Kind::Blob, &hex(&facts.blob)));
+    }
+}
+
+/// Publishes a file, making its folder if need be.
+fn publish(output: Output, target: &Path) -> io::Result<()> {
+    directory::create_private(target.parent().unwrap_or(target))?;
+    output.publish_as(target)
+}
+
+/// Writes a small file whole or not at all.
+fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = target.parent().unwrap_or(target);
+    let output = Output::create_in(folder).or_else(|_| {
+        directory::create_private(folder)?;
+        Output::create_in(folder)
+    });
+    let mut output = output?;
+    output.write(bytes).map_err(io::Error::other)?;
+    output.publish_as(target)
+}
+
+/// A blob that is open: it stays readable even if it is collected meanwhile.
+#[derive(Debug)]
+pub(super) struct Source {
+    input: Input,
+    root: PathBuf,
+    key: Key,
+}
+
+impl Source {
+    /// Gives the blob's bytes to `sink`; false, and the segment removed, if they are damaged.
+    pub(super) fn read(
+        mut self,
+        facts: &Facts,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<bool> {
+        let mut hash = blake3::Hasher::new();
+        let mut piece = vec![0; PIECE];
+        let mut left = facts.size();
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            match self.input.read(&mut piece[..want]) {
+                Ok(read) if read > 0 => {
+                    hash.update(&piece[..read]);
+                    sink(&piece[..read])?;
+                    left -= read as u64;
+                }
+                _ => break,
+            }
+        }
+        let intact = left == 0 && *hash.finalize().as_bytes() == facts.blob;
+        if !intact {
+            remove(&self.root, &self.key);
+        }
+        Ok(intact)
+    }
+}

@@ -1,0 +1,106 @@
+//! From a planned package to its key in the cache, and from the keys of a layer's segments to
+//! those of its borders.
+
+use super::claims::Claims;
+use crate::cache::{Key, KeyBuilder};
+use crate::digest::{ContentHasher, Digest, Function};
+use crate::error::Result;
+use crate::fs::Input;
+use crate::layer::Checkpoint;
+use crate::layer::compress::Compression;
+use crate::layer::plan::{Entry, Kind, PackagePlan};
+use crate::layer::spec::Attributes;
+
+/// What all segments of a layer have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Common {
+    pub(super) compression: Compression,
+    pub(super) attributes: Attributes,
+}
+
+/// The key of a package whose files have these contents, in order.
+///
+/// Destructured without `..`: a field that is added has to be considered here.
+pub(super) fn segment(
+    package: &PackagePlan,
+    common: Common,
+    function: Function,
+    digests: &[Digest],
+) -> Key {
+    let PackagePlan { name: _never_in_the_bytes, entries } = package;
+    let Common { compression, attributes } = common;
+    let Attributes { owner, group, mtime } = attributes;
+    let kind = match function {
+        Function::Sha256 => "segment",
+        Function::Blake3 => "segment by BLAKE3",
+    };
+    let mut key = KeyBuilder::new(kind)
+        .bytes(compression.identity().as_bytes())
+        .number(owner)
+        .number(group)
+        .number(mtime)
+        .number(entries.len() as u64);
+    let mut digests = digests.iter();
+    for Entry { dest, mode, kind } in entries {
+        key = key.bytes(dest).number((*mode).into());
+        key = match kind {
+            Kind::Empty => key.number(0),
+            Kind::Symlink(text) => key.number(1).bytes(text),
+            Kind::File(_) => {
+                let digest = digests.next().map_or(&[][..], |digest| digest.bytes());
+                key.number(2).bytes(digest)
+            }
+        };
+    }
+    key.finish()
+}
+
+/// The digests of a package's files, as claimed, or as read where nothing is claimed.
+pub(super) fn contents(
+    package: &PackagePlan,
+    claims: &Claims<'_>,
+    function: Function,
+    check: Checkpoint<'_>,
+) -> Result<Vec<Digest>> {
+    let mut digests = Vec::new();
+    for path in package.entries.iter().filter_map(Entry::content) {
+        digests.push(match claims.about(&path) {
+            Some(claimed) => claimed,
+            None => read(&mut Input::open(&path)?, function, check)?,
+        });
+    }
+    Ok(digests)
+}
+
+/// The digest of a file's content.
+pub(super) fn read(input: &mut Input, function: Function, check: Checkpoint<'_>) -> Result<Digest> {
+    let mut hasher = ContentHasher::new(function);
+    let size = usize::try_from(input.size()).unwrap_or(usize::MAX);
+    let mut piece = vec![0; (256 << 10).min(size.saturating_add(1))];
+    loop {
+        check()?;
+        match input.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            length => hasher.update(&piece[..length]),
+        }
+    }
+}
+
+/// The key of the border between a layer's head and its first segment.
+pub(super) fn first_border(common: Common, head: &[u8]) -> Key {
+    let Common { compression, attributes: _in_the_head_and_the_segments } = common;
+    KeyBuilder::new("layer")
+        .bytes(compression.identity().as_bytes())
+        .bytes(Digest::of(head).bytes())
+        .finish()
+}
+
+/// The key of the border after one more segment.
+pub(super) fn next_border(border: &Key, segment: &Key) -> Key {
+    KeyBuilder::new("border").key(border).key(segment).finish()
+}
+
+/// The key of the end of the layer.
+pub(super) fn end(border: &Key) -> Key {
+    KeyBuilder::new("end").key(border).finish()
+}

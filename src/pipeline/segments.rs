@@ -1,0 +1,216 @@
+//! Where a layer's segments come from: the cache, or built and stored there.
+//!
+//! A layer is tried twice at most. At first the cache is believed about hashes too: of a layer
+//! whose borders it knows, only what follows the last of them is hashed. Should a segment then
+//! turn out not to be what its key said (a claim was wrong, a file changed), the second try
+//! hashes everything.
+
+use super::assembly::{Assembly, Hashes};
+use super::keys::{self, Common};
+use super::{Means, Report, Source};
+use crate::cache::{Cache, Key, Lookup, Why};
+use crate::error::{Error, Fault, Result};
+use crate::fs::Output;
+use crate::layer::metadata::Blob;
+use crate::layer::plan::{Entry, PackagePlan, Plan};
+use crate::layer::segment::{self, Sink as _};
+
+/// How many uncompressed bytes lie between two borders, at least: hashing so much again is
+/// cheaper than a file.
+const STRIDE: u64 = 4 << 20;
+
+/// A layer that is assembled with the help of a cache.
+pub(super) struct Segments<'a> {
+    plan: &'a Plan,
+    common: Common,
+    means: &'a Means<'a>,
+    cache: &'a Cache,
+    /// The keys of each package, the likeliest first.
+    keys: Vec<Vec<Key>>,
+}
+
+impl<'a> Segments<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        common: Common,
+        means: &'a Means<'a>,
+        cache: &'a Cache,
+    ) -> Result<Self> {
+        let keys = plan.packages.iter().map(|package| candidates(package, common, means));
+        let keys = keys.collect::<Result<_>>()?;
+        Ok(Self { plan, common, means, cache, keys })
+    }
+
+    /// Assembles the layer.
+    pub(super) fn assemble(&self, output: Output, report: &mut Report) -> Result<(Output, Blob)> {
+        match self.attempt(output, true, report)? {
+            (output, Some(blob)) => Ok((output, blob)),
+            (mut output, None) => {
+                output.truncate(0)?;
+                report.clear();
+                match self.attempt(output, false, report)? {
+                    (output, Some(blob)) => Ok((output, blob)),
+                    (_, None) => Err(Error::new(Fault::Internal, "a layer was not hashed")),
+                }
+            }
+        }
+    }
+
+    /// Assembles the layer; nothing is known about the blob if the cache was believed wrongly.
+    fn attempt(
+        &self,
+        output: Output,
+        believe: bool,
+        report: &mut Report,
+    ) -> Result<(Output, Option<Blob>)> {
+        let Means { crew, .. } = *self.means;
+        let attributes = self.common.attributes;
+        let head = segment::head(&self.plan.directories, attributes);
+        let mut border = keys::first_border(self.common, &head);
+        let known = if believe { self.last_known(border) } else { None };
+        let mut blob = Assembly::start(
+            output,
+            self.common.compression,
+            crew,
+            Some(self.cache),
+            known.is_none(),
+        );
+        blob.write(&head)?;
+        blob.end_segment()?;
+
+        let mut last_border = 0;
+        for (index, package) in self.plan.packages.iter().enumerate() {
+            let key = self.segment(index, package, &mut blob, report)?;
+            if !blob.is_hashing() && Some(&key) != self.keys[index].first() {
+                let (output, ..) = blob.finish()?;
+                return Ok((output, None));
+            }
+            border = keys::next_border(&border, &key);
+            match &known {
+                Some(Known::After(at, hashes)) if *at == index => blob.resume(hashes.clone())?,
+                _ if blob.hashed_bytes() - last_border >= STRIDE => blob.border(border)?,
+                _ => continue,
+            }
+            last_border = blob.hashed_bytes();
+        }
+        segment::write_tail(&mut blob)?;
+        let end = keys::end(&border);
+        blob.border(end)?;
+        let (output, written, found) = blob.finish()?;
+        let facts = match (known, found) {
+            (_, Some(hashes)) | (Some(Known::End(hashes)), None) => hashes.finish(),
+            (_, None) => return Ok((output, None)),
+        };
+        Ok((output, (facts.size == written).then_some(facts)))
+    }
+
+    /// The last border of this layer that the cache knows, if all is as the keys say.
+    fn last_known(&self, first: Key) -> Option<Known> {
+        let mut borders = Vec::with_capacity(self.keys.len());
+        let mut border = first;
+        for keys in &self.keys {
+            border = keys::next_border(&border, keys.first()?);
+            borders.push(border);
+        }
+        let hashes = |key: &Key| Hashes::restore(&self.cache.border(key)?);
+        if let Some(hashes) = hashes(&keys::end(&border)) {
+            return Some(Known::End(hashes));
+        }
+        let after = borders.iter().enumerate().rev();
+        after.filter_map(|(at, key)| Some(Known::After(at, hashes(key)?))).next()
+    }
+
+    /// Appends a package's segment; gives the key that it really has.
+    fn segment(
+        &self,
+        index: usize,
+        package: &PackagePlan,
+        blob: &mut Assembly<'_>,
+        report: &mut Report,
+    ) -> Result<Key> {
+        let mut why = Why::Unknown;
+        loop {
+            if let Some(key) = self.find(index, package, blob, report, &mut why)? {
+                return Ok(key);
+            }
+            if let Some(flight) = self.cache.try_start(&self.keys[index][0]) {
+                // It may have landed between the two.
+                if let Some(key) = self.find(index, package, blob, report, &mut why)? {
+                    return Ok(key);
+                }
+                report.add(package, Source::Built(why));
+                let Means { check, functions, claims, .. } = *self.means;
+                let function = functions.guess();
+                blob.record()?;
+                let attributes = self.common.attributes;
+                let digests =
+                    segment::write_package(package, attributes, blob, check, Some(function))?;
+                functions.learn(package, claims, (function, &digests), check)?;
+                let key = keys::segment(package, self.common, function, &digests);
+                blob.store(key, flight)?;
+                return Ok(key);
+            }
+            // Nobody may wait while others wait for what is in flight here.
+            blob.settle()?;
+            self.cache.wait(self.means.check)?;
+        }
+    }
+
+    /// Appends a package's segment if the cache has it.
+    fn find(
+        &self,
+        index: usize,
+        package: &PackagePlan,
+        blob: &mut Assembly<'_>,
+        report: &mut Report,
+        why: &mut Why,
+    ) -> Result<Option<Key>> {
+        for (at, key) in self.keys[index].iter().enumerate() {
+            match self.cache.segment(key) {
+                Lookup::Miss(Why::Unknown) => {}
+                Lookup::Miss(Why::Damaged) => *why = Why::Damaged,
+                Lookup::Hit(segment) => {
+                    let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
+                    if blob.append(segment)? {
+                        report.add(package, source);
+                        if at > 0 {
+                            self.means.functions.guess_otherwise();
+                        }
+                        return Ok(Some(*key));
+                    }
+                    self.cache.remove(key);
+                    *why = Why::Damaged;
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A border of which the hashes are known.
+enum Known {
+    /// After the package at this index.
+    After(usize, Hashes),
+    /// At the layer's end.
+    End(Hashes),
+}
+
+/// The keys that a package may have in the cache. Which function Bazel's digests are made by is
+/// a guess, for they do not say; what is not claimed is read.
+fn candidates(package: &PackagePlan, common: Common, means: &Means<'_>) -> Result<Vec<Key>> {
+    let Means { claims, functions, check, .. } = *means;
+    let guess = functions.guess();
+    let key = |function| {
+        let digests = keys::contents(package, claims, function, check)?;
+        Ok(keys::segment(package, common, function, &digests))
+    };
+    let mut keys = vec![key(guess)?];
+    let all_claimed = || {
+        let mut contents = package.entries.iter().filter_map(Entry::content);
+        contents.all(|path| claims.about(&path).is_some())
+    };
+    if !claims.is_empty() && all_claimed() {
+        keys.push(key(guess.other())?);
+    }
+    Ok(keys)
+}
