@@ -87,7 +87,7 @@ pub struct Segment {
 #[derive(Debug)]
 enum Bytes {
     Memory(Arc<(Facts, Vec<u8>)>),
-    Disk(Facts, Source),
+    Disk(Box<(Facts, Source)>),
 }
 
 impl Segment {
@@ -100,7 +100,7 @@ impl Segment {
     pub fn facts(&self) -> &Facts {
         match &self.bytes {
             Bytes::Memory(kept) => &kept.0,
-            Bytes::Disk(facts, _) => facts,
+            Bytes::Disk(found) => &found.0,
         }
     }
 
@@ -109,7 +109,10 @@ impl Segment {
     pub fn read(self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
         match self.bytes {
             Bytes::Memory(kept) => sink(&kept.1).map(|()| true),
-            Bytes::Disk(facts, source) => source.read(&facts, sink),
+            Bytes::Disk(found) => {
+                let (facts, source) = *found;
+                source.read(&facts, sink)
+            }
         }
     }
 }
@@ -148,8 +151,8 @@ impl Cache {
         match store.segment(key) {
             Err(why) => Lookup::Miss(why),
             Ok((facts, source)) if facts.size() <= SMALL => self.keep(key, facts, source),
-            Ok((facts, source)) => {
-                Lookup::Hit(Segment { bytes: Bytes::Disk(facts, source), in_memory: false })
+            Ok(found) => {
+                Lookup::Hit(Segment { bytes: Bytes::Disk(Box::new(found)), in_memory: false })
             }
         }
     }

@@ -108,6 +108,7 @@ pub enum Function {
 
 impl Function {
     /// The function that this one may be mistaken for.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Sha256 => Self::Blake3,

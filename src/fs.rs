@@ -93,7 +93,9 @@ pub fn read_dir(path: &Path) -> Result<Vec<(OsString, Kind)>> {
 pub struct Input {
     file: File,
     path: PathBuf,
-    metadata: std_fs::Metadata,
+    size: u64,
+    /// Device and inode.
+    identity: (u64, u64),
 }
 
 impl Input {
@@ -105,12 +107,13 @@ impl Input {
         if !metadata.is_file() {
             return Err(Error::input("not a regular file:").at(path));
         }
-        Ok(Self { file, path: path.to_owned(), metadata })
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(Self { file, path: path.to_owned(), size: metadata.len(), identity })
     }
 
     /// The file's length in bytes when it was opened.
     pub fn size(&self) -> u64 {
-        self.metadata.len()
+        self.size
     }
 
     /// Reads some bytes; fewer than asked for only at the file's end or after an interruption.
@@ -132,8 +135,7 @@ impl Input {
     }
 
     fn is_same_file(&self, other: &Self) -> bool {
-        let identity = |input: &Self| (input.metadata.dev(), input.metadata.ino());
-        identity(self) == identity(other)
+        self.identity == other.identity
     }
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {

@@ -93,16 +93,12 @@ impl Store {
             let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
             Some((facts, Source { input, root: self.root.clone(), key: *key }))
         });
-        match found {
-            Some(found) => {
-                directory::touch(&path);
-                Ok(found)
-            }
-            None => {
-                self.remove(key);
-                Err(Why::Damaged)
-            }
-        }
+        let Some(found) = found else {
+            self.remove(key);
+            return Err(Why::Damaged);
+        };
+        directory::touch(&path);
+        Ok(found)
     }
 
     /// Says that a segment was used.

@@ -40,8 +40,7 @@ impl Report {
 
     /// A line a package.
     pub fn explain(&self) -> String {
-        let mut lines = String::new();
-        for (name, entries, source) in &self.0 {
+        let line = |(name, entries, source): &(String, usize, Source)| {
             let how = match source {
                 Source::Memory => "hit in memory",
                 Source::Disk => "hit on disk",
@@ -50,8 +49,10 @@ impl Report {
                 }
                 Source::Built(Why::Damaged) => "built: the cached segment was damaged",
             };
-            lines += &format!("{name} ({entries} entries): {how}\n");
-        }
-        lines
+            format!("{name} ({entries} entries): {how}")
+        };
+        let mut lines: Vec<String> = self.0.iter().map(line).collect();
+        lines.push(String::new());
+        lines.join("\n")
     }
 }

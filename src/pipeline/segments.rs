@@ -116,8 +116,8 @@ impl<'a> Segments<'a> {
         if let Some(hashes) = hashes(&keys::end(&border)) {
             return Some(Known::End(hashes));
         }
-        let after = borders.iter().enumerate().rev();
-        after.filter_map(|(at, key)| Some(Known::After(at, hashes(key)?))).next()
+        let mut after = borders.iter().enumerate().rev();
+        after.find_map(|(at, key)| Some(Known::After(at, hashes(key)?)))
     }
 
     /// Appends a package's segment; gives the key that it really has.
