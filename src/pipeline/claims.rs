@@ -5,14 +5,15 @@
 //! enters the cache does so under what was read and hashed, so a wrong claim teaches nothing.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::digest::Digest;
 
 /// The digests of a request's inputs, as claimed.
 #[derive(Debug, Default)]
 pub struct Claims<'a> {
-    base: PathBuf,
+    /// What every path begins with before that of an input.
+    base: Vec<u8>,
     /// By path, sorted.
     digests: Vec<(&'a [u8], Digest)>,
 }
@@ -24,12 +25,11 @@ impl<'a> Claims<'a> {
         let digests = inputs.filter_map(|(path, digest)| Some((path, parse(digest)?)));
         let mut digests: Vec<_> = digests.collect();
         digests.sort_unstable_by(|a, b| a.0.cmp(b.0));
-        Self { base: base.to_owned(), digests }
-    }
-
-    /// Whether there is no claim at all.
-    pub fn is_empty(&self) -> bool {
-        self.digests.is_empty()
+        let mut base = base.as_os_str().as_bytes().to_vec();
+        if !base.is_empty() && !base.ends_with(b"/") {
+            base.push(b'/');
+        }
+        Self { base, digests }
     }
 
     /// The claim about the file at `path`, which begins with the base.
@@ -37,7 +37,7 @@ impl<'a> Claims<'a> {
         if self.digests.is_empty() {
             return None;
         }
-        let path = path.strip_prefix(&self.base).ok()?.as_os_str().as_bytes();
+        let path = path.as_os_str().as_bytes().strip_prefix(&*self.base)?;
         let at = self.digests.binary_search_by(|(claimed, _)| (*claimed).cmp(path)).ok()?;
         Some(self.digests[at].1)
     }

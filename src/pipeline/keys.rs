@@ -55,21 +55,26 @@ pub(super) fn segment(
     key.finish()
 }
 
-/// The digests of a package's files, as claimed, or as read where nothing is claimed.
+/// The digests of a package's files, as claimed, or as read where nothing is claimed; and
+/// whether all are claimed.
 pub(super) fn contents(
     package: &PackagePlan,
     claims: &Claims<'_>,
     function: Function,
     check: Checkpoint<'_>,
-) -> Result<Vec<Digest>> {
-    let mut digests = Vec::new();
+) -> Result<(Vec<Digest>, bool)> {
+    let mut digests = Vec::with_capacity(package.entries.len());
+    let mut all_claimed = true;
     for path in package.entries.iter().filter_map(Entry::content) {
         digests.push(match claims.about(&path) {
             Some(claimed) => claimed,
-            None => read(&mut Input::open(&path)?, function, check)?,
+            None => {
+                all_claimed = false;
+                read(&mut Input::open(&path)?, function, check)?
+            }
         });
     }
-    Ok(digests)
+    Ok((digests, all_claimed))
 }
 
 /// The digest of a file's content.

@@ -12,7 +12,7 @@ use crate::cache::{Cache, Key, Lookup, Why};
 use crate::error::{Error, Fault, Result};
 use crate::fs::Output;
 use crate::layer::metadata::Blob;
-use crate::layer::plan::{Entry, PackagePlan, Plan};
+use crate::layer::plan::{PackagePlan, Plan};
 use crate::layer::segment::{self, Sink as _};
 
 /// How many uncompressed bytes lie between two borders, at least: hashing so much again is
@@ -200,17 +200,10 @@ enum Known {
 fn candidates(package: &PackagePlan, common: Common, means: &Means<'_>) -> Result<Vec<Key>> {
     let Means { claims, functions, check, .. } = *means;
     let guess = functions.guess();
-    let key = |function| {
-        let digests = keys::contents(package, claims, function, check)?;
-        Ok(keys::segment(package, common, function, &digests))
-    };
-    let mut keys = vec![key(guess)?];
-    let all_claimed = || {
-        let mut contents = package.entries.iter().filter_map(Entry::content);
-        contents.all(|path| claims.about(&path).is_some())
-    };
-    if !claims.is_empty() && all_claimed() {
-        keys.push(key(guess.other())?);
+    let (digests, all_claimed) = keys::contents(package, claims, guess, check)?;
+    let mut keys = vec![keys::segment(package, common, guess, &digests)];
+    if all_claimed && !digests.is_empty() {
+        keys.push(keys::segment(package, common, guess.other(), &digests));
     }
     Ok(keys)
 }

@@ -23,19 +23,21 @@ fn claiming(folder: &Folder, arguments: &[&str], claim: impl Fn(&[u8]) -> Vec<u8
 }
 
 fn hex_sha256(content: &[u8]) -> Vec<u8> {
-    sha256sum(content)["sha256:".len()..].as_bytes().to_vec()
+    sha256sum(content).as_bytes()["sha256:".len()..].to_vec()
 }
 
 fn raw(hex: &[u8]) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
     hex.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
+
+/// What Bazel might claim about a content.
+type Claim = fn(&[u8]) -> Vec<u8>;
 
 #[test]
 fn digests_of_any_kind_give_the_same_bytes() {
     let folder = packages();
     let layer = layer(&["--output=cached", "--explain"]);
-    type Claim = fn(&[u8]) -> Vec<u8>;
     let claims: [(&str, Claim, bool); 7] = [
         ("SHA-256, hex", hex_sha256, true),
         ("SHA-256, raw", |content| raw(&hex_sha256(content)), true),
