@@ -75,3 +75,43 @@ impl Flights {
         check()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::KeyBuilder;
+    use crate::error::Error;
+
+    #[test]
+    fn one_builds_and_a_dropped_flight_frees_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = KeyBuilder::new("test").finish();
+        let other = KeyBuilder::new("other").finish();
+        let file = || Some(folder.path().join("lock"));
+        // Another process has flights of its own and the lock file in common.
+        let (here, there) = (Flights::default(), Flights::default());
+        for (one, two) in [(&here, &here), (&here, &there), (&there, &here)] {
+            let flight = one.try_start(key, file()).unwrap();
+            assert!(two.try_start(key, file()).is_none());
+            drop(flight);
+            assert!(two.try_start(key, file()).is_some());
+        }
+        let panicked = std::panic::catch_unwind(|| {
+            let _flight = here.try_start(key, file()).unwrap();
+            std::panic::resume_unwind(Box::new("a leader dies"));
+        });
+        assert!(panicked.is_err());
+        assert!(there.try_start(key, file()).is_some());
+        let _one = here.try_start(key, None).unwrap();
+        assert!(here.try_start(other, None).is_some(), "another segment");
+    }
+
+    #[test]
+    fn a_waiter_that_is_abandoned_waits_no_longer() {
+        let flights = Flights::default();
+        let key = KeyBuilder::new("test").finish();
+        let _flight = flights.try_start(key, None).unwrap();
+        assert!(flights.wait(&|| Ok(())).is_ok());
+        assert!(flights.wait(&|| Err(Error::abandoned())).is_err());
+    }
+}

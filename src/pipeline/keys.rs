@@ -66,12 +66,11 @@ pub(super) fn contents(
     let mut digests = Vec::with_capacity(package.entries.len());
     let mut all_claimed = true;
     for path in package.entries.iter().filter_map(Entry::content) {
-        digests.push(match claims.about(&path) {
-            Some(claimed) => claimed,
-            None => {
-                all_claimed = false;
-                read(&mut Input::open(&path)?, function, check)?
-            }
+        let claimed = claims.about(&path);
+        all_claimed &= claimed.is_some();
+        digests.push(match claimed {
+            Some(digest) => digest,
+            None => read(&mut Input::open(&path)?, function, check)?,
         });
     }
     Ok((digests, all_claimed))

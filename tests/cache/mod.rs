@@ -2,6 +2,7 @@
 
 mod claims;
 mod damage;
+mod hazards;
 
 use std::fs;
 
