@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
 
+use crate::check::{self, CheckRequest};
 use crate::error::{Error, Result};
 use crate::request::{self, LayerRequest};
 
@@ -24,6 +25,7 @@ Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
 
 Commands:
   layer               builds one layer: see `pylayer layer --help`
+  check               checks an image's layers: see `pylayer check --help`
   cache stat [--json] what the cache holds, and how useful it has been
   cache verify        checks all that is in the cache and removes what is damaged
   cache gc            removes what is over --cache-size, the least recently used first
@@ -77,6 +79,8 @@ pub enum Action {
     Print(String),
     /// Build a layer.
     Layer(LayerRequest),
+    /// Check an image's layers.
+    Check(CheckRequest),
     /// Look after the cache.
     Cache(CacheRequest),
 }
@@ -168,6 +172,10 @@ impl Action {
                 Ok(Self::Print(request::help()))
             }
             Some("layer") => Ok(Self::Layer(LayerRequest::parse(arguments)?)),
+            Some("check") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(check::HELP.to_owned()))
+            }
+            Some("check") => Ok(Self::Check(CheckRequest::parse(arguments, base)?)),
             Some("cache") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(HELP.to_owned()))
             }

@@ -9,7 +9,7 @@
 //! environment variable, or hash map's order can reach the bytes.
 
 pub mod compress;
-mod filter;
+pub(crate) mod filter;
 mod links;
 pub mod metadata;
 mod paths;

@@ -12,6 +12,7 @@
 //! command line and the layers' bytes.
 
 pub mod cache;
+pub mod check;
 pub mod cli;
 pub mod crew;
 pub mod digest;

@@ -11,10 +11,11 @@ use worker_protocol::{Abandoned, CancelToken, Handler, Reply};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
+use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::crew::Crew;
 use crate::error::{Error, Fault, Result};
-use crate::fs;
+use crate::fs::{self, Output};
 use crate::pipeline::{self, Claims, Functions, Means};
 use crate::request::LayerRequest;
 
@@ -95,6 +96,7 @@ impl Service {
         match Action::parse(arguments, origin.base)? {
             Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
             Action::Layer(request) => self.layer(request, origin),
+            Action::Check(request) => check_layers(&request, origin),
             Action::Cache(request) => {
                 Ok(Answer { text: self.look_after(request)?, ..Answer::default() })
             }
@@ -177,6 +179,25 @@ impl Service {
     }
 }
 
+/// Checks an image's layers. The log is written whatever is found; what is wrong is an error.
+fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
+    let Origin { base, cancel, .. } = origin;
+    let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+    let findings = check::check(request, &wanted)?;
+    let text = findings.text();
+    let mut log = Output::create(&request.target(base))?;
+    log.write(text.as_bytes())?;
+    match cancel.publish(|| log.publish()) {
+        Ok(published) => published?,
+        Err(Abandoned) => return Err(Error::abandoned()),
+    }
+    if !findings.errors.is_empty() {
+        return Err(Error::input(text.trim_end()));
+    }
+    let notes = if findings.is_empty() { String::new() } else { text };
+    Ok(Answer { notes, ..Answer::default() })
+}
+
 /// The cache's folder in the output base that the process runs in: a worker's working directory
 /// is `<output_base>/execroot/<workspace>`, or below `<output_base>/bazel-workers` in a sandbox.
 fn in_output_base() -> Option<PathBuf> {
@@ -212,14 +233,15 @@ fn arguments(request: &WorkRequest) -> Vec<OsString> {
 impl Handler for Service {
     fn outputs(&self, request: &WorkRequest) -> Vec<PathBuf> {
         let base = Path::new(&request.sandbox_dir);
-        // A request that cannot be read fails when it is handled, and writes nothing.
-        let Ok(Action::Layer(layer)) = Action::parse(arguments(request), base) else {
-            return Vec::new();
-        };
-        let Ok(targets) = layer.targets(base) else {
-            return Vec::new();
-        };
-        std::iter::once(targets.blob).chain(targets.metadata).collect()
+        match Action::parse(arguments(request), base) {
+            Ok(Action::Layer(layer)) => layer.targets(base).map_or_else(
+                |_| Vec::new(),
+                |targets| std::iter::once(targets.blob).chain(targets.metadata).collect(),
+            ),
+            Ok(Action::Check(request)) => vec![request.target(base)],
+            // A request that cannot be read fails when it is handled, and writes nothing.
+            Ok(Action::Print(_) | Action::Cache(_)) | Err(_) => Vec::new(),
+        }
     }
 
     fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {

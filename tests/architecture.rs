@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "error", "fs", "service"]),
     ("cache", &["digest", "error", "fs"]),
-    ("cli", &["error", "request"]),
+    ("check", &["error", "fs", "layer"]),
+    ("cli", &["check", "error", "request"]),
     ("crew", &["error", "layer"]),
     ("digest", &[]),
     ("error", &[]),
@@ -18,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("pipeline", &["cache", "crew", "digest", "error", "fs", "layer"]),
     ("request", &["error", "fs", "layer", "pipeline"]),
-    ("service", &["cache", "cli", "crew", "error", "fs", "pipeline", "request"]),
+    ("service", &["cache", "check", "cli", "crew", "error", "fs", "pipeline", "request"]),
 ];
 
 fn sources(directory: &str, extension: &str) -> Vec<PathBuf> {

@@ -5,6 +5,7 @@
 mod architecture;
 mod bytes;
 mod cache;
+mod check;
 mod consumers;
 mod determinism;
 mod environment;

@@ -1,0 +1,150 @@
+//! The checker: whether an image's layers are few and small enough, and what to do if not.
+//!
+//! It sees what would be shipped of the packages that no group holds, and knows how many layers
+//! there are, the base image's included.
+
+mod advice;
+mod request;
+mod sizes;
+
+use std::fmt::Write as _;
+
+pub use request::CheckRequest;
+pub(crate) use request::HELP;
+use sizes::Package;
+
+use crate::error::Result;
+use crate::layer::Checkpoint;
+
+/// A mebibyte: what `MB` means in flags and messages, as in `rules_py`.
+const MB: u64 = 1 << 20;
+
+/// How many packages a message lists.
+const LISTED: usize = 15;
+
+/// What is allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// More layers than this are an error.
+    pub max_layers: u64,
+    /// More layers than this are worth a warning.
+    pub warn_layers: u64,
+    /// The most bytes of all ungrouped packages together.
+    pub squashed: u64,
+    /// More bytes of one package than this are worth a warning.
+    pub package: u64,
+}
+
+/// What the checker has found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What has to change.
+    pub errors: Vec<String>,
+    /// What should.
+    pub warnings: Vec<String>,
+    /// Lines for the user's `py_layer_tier`.
+    pub advice: String,
+}
+
+impl Findings {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty() && self.warnings.is_empty()
+    }
+
+    /// All of it, for the log and for the user.
+    pub fn text(&self) -> String {
+        if self.is_empty() {
+            return "OK: all package groups within threshold.\n".to_owned();
+        }
+        let mut text = String::new();
+        let lines = self.errors.iter().map(|line| ("ERROR", line));
+        for (kind, line) in lines.chain(self.warnings.iter().map(|line| ("WARNING", line))) {
+            // Writing to a string cannot fail.
+            _ = writeln!(text, "{kind}: {line}");
+        }
+        if !self.advice.is_empty() {
+            text.push('\n');
+            text.push_str(&self.advice);
+        }
+        text
+    }
+}
+
+/// Checks an image.
+pub fn check(request: &CheckRequest, still_wanted: Checkpoint<'_>) -> Result<Findings> {
+    let Limits { max_layers, warn_layers, squashed, package: one } = request.limits;
+    let mut packages = sizes::measure(&request.packages, still_wanted)?;
+    packages.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    let mut found = Findings::default();
+
+    let layers = request.layers.saturating_add(request.base_layers);
+    let base = match request.base_layers {
+        0 => String::new(),
+        base => format!(", {base} of them the base image's"),
+    };
+    if layers > max_layers {
+        found.errors.push(format!(
+            "image has {layers} layers{base} (limit {max_layers}). Give several packages one \
+             group in py_layer_tier to have fewer."
+        ));
+    } else if layers > warn_layers {
+        found.warnings.push(format!(
+            "image has {layers} layers{base} (warn threshold: {warn_layers}, hard limit: \
+             {max_layers})."
+        ));
+    }
+
+    let total: u64 = packages.iter().map(|package| package.bytes).sum();
+    let too_much = total > squashed;
+    if too_much {
+        found.errors.push(format!(
+            "squashed pip layer is {} (threshold {}). Promote the largest ungrouped packages \
+             below into py_layer_tier to shrink it.{}",
+            mb(total),
+            mb(squashed),
+            listing(&packages)
+        ));
+    }
+    for package in packages.iter().filter(|package| package.bytes > one) {
+        found.warnings.push(format!(
+            "{} is {} (threshold {}): unusually large for a package.",
+            package.name,
+            mb(package.bytes),
+            mb(one)
+        ));
+    }
+    if too_much || packages.iter().any(|package| package.bytes > one) {
+        found.advice = advice::advice(&packages, request.limits);
+    }
+    Ok(found)
+}
+
+fn listing(packages: &[Package]) -> String {
+    let worth_it = packages.iter().filter(|package| package.bytes >= MB).take(LISTED);
+    let line = |package: &Package| format!("\n  {:>10}  {}", mb(package.bytes), package.name);
+    worth_it.map(line).collect::<Vec<_>>().concat()
+}
+
+/// A size for people: whole megabytes, or tenths where those are few.
+fn mb(bytes: u64) -> String {
+    if bytes >= 10 * MB {
+        format!("{}MB", bytes / MB)
+    } else {
+        format!("{}.{}MB", bytes / MB, bytes % MB * 10 / MB)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_for_people() {
+        for (bytes, shown) in
+            [(0, "0.0MB"), (MB / 2, "0.5MB"), (10 * MB, "10MB"), (200 * MB + MB / 2, "200MB")]
+        {
+            assert_eq!(mb(bytes), shown);
+        }
+    }
+}

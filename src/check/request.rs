@@ -1,0 +1,120 @@
+//! A `pylayer check` request.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use lexopt::Arg::Long;
+
+use super::{Limits, MB};
+use crate::error::{Error, Result};
+
+/// The help of `pylayer check`.
+pub(crate) const HELP: &str = "\
+Checks that an image's layers are few and small enough, and says what to do if not.
+
+Usage: pylayer check --output=LOG --layers=N [FLAGS] [--package=NAME --tree=SRC...]...
+
+      --output=LOG              the findings, with lines to paste into py_layer_tier
+      --layers=N                layers that the rules make
+      --base-layers=N           layers of the base image                      [0]
+      --max-layers=N            more are an error                             [127]
+      --warn-layers=N           more are worth a warning                      [90]
+      --squashed-limit-mb=N     more of all packages together is an error     [200]
+      --package-limit-mb=N      more of one package is worth a warning        [200]
+      --package=NAME            a package that no group holds
+      --tree=SRC, --file=SRC    what it consists of
+";
+
+const HINT: &str = "`pylayer check --help` lists the flags";
+
+/// What is to be checked.
+#[derive(Debug)]
+pub struct CheckRequest {
+    output: OsString,
+    /// Layers that the rules make.
+    pub layers: u64,
+    /// Layers of the base image.
+    pub base_layers: u64,
+    /// What is allowed.
+    pub limits: Limits,
+    /// The packages that no group holds, with their trees and files.
+    pub packages: Vec<(String, Vec<PathBuf>)>,
+}
+
+impl CheckRequest {
+    /// Reads the arguments after `check`; the packages' paths are relative to `base`.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>, base: &Path) -> Result<Self> {
+        let (mut output, mut layers) = (None, None);
+        let mut base_layers = 0;
+        let mut limits =
+            Limits { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB };
+        let mut packages: Vec<(String, Vec<PathBuf>)> = Vec::new();
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(usage)? {
+            let Long(flag) = argument else { return Err(usage(argument.unexpected())) };
+            let flag = flag.to_owned();
+            let known = [
+                "output",
+                "layers",
+                "base-layers",
+                "max-layers",
+                "warn-layers",
+                "squashed-limit-mb",
+                "package-limit-mb",
+                "package",
+                "tree",
+                "file",
+            ];
+            if !known.contains(&&*flag) {
+                return Err(usage(Long(&flag).unexpected()));
+            }
+            let value = parser.value().map_err(usage)?;
+            match &*flag {
+                "output" => output = Some(value),
+                "layers" => layers = Some(number(&flag, &value)?),
+                "base-layers" => base_layers = number(&flag, &value)?,
+                "max-layers" => limits.max_layers = number(&flag, &value)?,
+                "warn-layers" => limits.warn_layers = number(&flag, &value)?,
+                "squashed-limit-mb" => limits.squashed = megabytes(&flag, &value)?,
+                "package-limit-mb" => limits.package = megabytes(&flag, &value)?,
+                "package" => packages.push((value.to_string_lossy().into_owned(), Vec::new())),
+                _ => {
+                    let Some((_, paths)) = packages.last_mut() else {
+                        let what = format!("`--{flag}={}` is in no package", value.display());
+                        return Err(Error::usage(what).hint(HINT));
+                    };
+                    paths.push(base.join(value));
+                }
+            }
+        }
+        let missing = |flag: &str| Error::usage(format!("`--{flag}` is missing")).hint(HINT);
+        Ok(Self {
+            output: output.ok_or_else(|| missing("output"))?,
+            layers: layers.ok_or_else(|| missing("layers"))?,
+            base_layers,
+            limits,
+            packages,
+        })
+    }
+
+    /// Where the findings go.
+    pub fn target(&self, base: &Path) -> PathBuf {
+        base.join(&self.output)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn usage(error: lexopt::Error) -> Error {
+    Error::usage(error.to_string()).hint(HINT)
+}
+
+fn number(flag: &str, value: &OsStr) -> Result<u64> {
+    let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+        Error::usage(format!("`--{flag}={}` is not a number", value.display())).hint(HINT)
+    })
+}
+
+fn megabytes(flag: &str, value: &OsStr) -> Result<u64> {
+    Ok(number(flag, value)?.saturating_mul(MB))
+}

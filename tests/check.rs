@@ -1,0 +1,108 @@
+//! `pylayer check`: few and small enough, or what to do.
+
+use crate::support::worker::Worker;
+use crate::support::{Folder, Run};
+
+/// `torch` with 30 MiB that ship and much that does not, `six` with next to nothing.
+fn packages() -> Folder {
+    let folder = Folder::new();
+    let site = "torch/lib/python3.11/site-packages";
+    folder.file(&format!("{site}/torch/lib/libtorch.so.2"), &vec![0; 28 << 20]);
+    folder.file(&format!("{site}/torch/__init__.py"), &vec![0; 2 << 20]);
+    folder.file(&format!("{site}/torch/__pycache__/x.pyc"), &vec![0; 50 << 20]);
+    folder.file(&format!("{site}/torch-2.dist-info/RECORD"), &vec![0; 50 << 20]);
+    folder.link(&format!("{site}/torch/lib/libtorch.so"), "libtorch.so.2");
+    folder.file("six.py", b"six");
+    folder
+}
+
+const PACKAGES: [&str; 4] = ["--package=torch", "--tree=torch", "--package=six", "--file=six.py"];
+
+fn check(folder: &Folder, arguments: &[&str]) -> (Run, String) {
+    let run = folder.run(&[&["check", "--output=log"], arguments, &PACKAGES[..]].concat());
+    let log = String::from_utf8(folder.read("log")).unwrap();
+    (run, log)
+}
+
+#[test]
+fn what_fits_is_fine() {
+    let folder = packages();
+    let (run, log) =
+        check(&folder, &["--layers=3", "--squashed-limit-mb=30", "--package-limit-mb=30"]);
+    // 30 MiB and three bytes are more than 30.
+    assert_eq!(run.code, 1);
+    assert!(log.contains("ERROR: squashed pip layer is 30MB (threshold 30MB)"), "{log}");
+    let (run, log) =
+        check(&folder, &["--layers=3", "--squashed-limit-mb=31", "--package-limit-mb=31"]);
+    assert_eq!((run.code, &*run.stdout, &*run.stderr), (0, "", ""));
+    assert_eq!(log, "OK: all package groups within threshold.\n");
+}
+
+#[test]
+fn too_many_layers_are_an_error_and_the_base_counts() {
+    let folder = packages();
+    for (arguments, code, said) in [
+        (&["--layers=120", "--base-layers=7", "--warn-layers=200"][..], 0, "OK"),
+        (&["--layers=120", "--base-layers=8"], 1, "ERROR: image has 128 layers, 8 of them"),
+        (
+            &["--layers=2", "--warn-layers=1"],
+            0,
+            "WARNING: image has 2 layers (warn threshold: 1, hard limit: 127).",
+        ),
+        (&["--layers=6", "--max-layers=5"], 1, "ERROR: image has 6 layers (limit 5)"),
+    ] {
+        let (run, log) = check(&folder, arguments);
+        assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
+        assert!(log.starts_with(said), "{log}");
+        assert_eq!(run.stdout, "");
+        assert!(said == "OK" || run.stderr.contains(said), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn advice_names_what_matters_and_pastes() {
+    let folder = packages();
+    let (run, log) =
+        check(&folder, &["--layers=1", "--squashed-limit-mb=20", "--package-limit-mb=20"]);
+    assert_eq!(run.code, 1);
+    for text in [&run.stderr, &log] {
+        for line in [
+            "py_layer_tier(",
+            "    groups = {",
+            "        \"@pip//torch\": \"torch\",",
+            "        \"@pip//torch:torch/lib/*.so*\": \"torch_lib_so\",",
+            "    compression = {",
+            "        \"torch_lib_so\": [\"zstd\", \"3\"],",
+            "WARNING: torch is 30MB (threshold 20MB): unusually large for a package.",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line} in\n{text}");
+        }
+        assert!(!text.contains("six"), "{text}");
+    }
+    // The glob that was advised takes out what it was advised for.
+    let glob = ["--include=torch/lib/*.so*", "--tree=torch", "--to=app"];
+    let found = folder.entries(&[&["--package=torch"], &glob[..]].concat());
+    assert_eq!(found.iter().map(|entry| entry.content.len()).sum::<usize>(), 28 << 20);
+}
+
+#[test]
+fn a_worker_checks_too_and_slips_are_named() {
+    let folder = packages();
+    let mut worker = Worker::start(folder.path(), &[]);
+    let warned = [&["check", "--output=log", "--layers=91"], &PACKAGES[..]].concat();
+    for (arguments, code, said) in [
+        (&warned[..], 0, "WARNING: image has 91 layers"),
+        (&["check", "--output=log"], 2, "--layers"),
+        (&["check", "--layers=1"], 2, "--output"),
+        (&["check", "--output=log", "--layers=x"], 2, "--layers=x"),
+        (&["check", "--output=log", "--layers=1", "--tree=torch"], 2, "--tree=torch"),
+        (&["check", "--output=log", "--layers=1", "--frobnicate"], 2, "--frobnicate"),
+        (&["check", "--output=log", "--layers=1", "--package=x", "--file=gone"], 1, "gone"),
+    ] {
+        worker.request(1, arguments);
+        let response = worker.response();
+        assert_eq!(response.exit_code, code, "{}", response.output);
+        assert!(response.output.contains(said), "{}", response.output);
+    }
+    assert!(worker.end().success());
+}
