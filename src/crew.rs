@@ -8,17 +8,18 @@ use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::error::{Error, Fault, Result};
+use crate::layer::Checkpoint;
 use crate::layer::compress::{Compression, Compressor, MEMBER};
+
+/// How often one who waits looks whether the work is still wanted.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The compression threads and their buffers.
 #[derive(Debug)]
-pub struct Crew {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
+pub struct Crew(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -82,8 +83,9 @@ impl Crew {
         let jobs = jobs.get();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), jobs });
         // The requests' own threads make up the number.
-        let threads = (1..jobs).map(|number| {
-            let shared = shared.clone();
+        let crew = Self(shared);
+        for number in 1..jobs {
+            let shared = crew.0.clone();
             std::thread::Builder::new()
                 .name(format!("compress-{number}"))
                 .spawn(move || shared.work())
@@ -91,75 +93,74 @@ impl Crew {
                     Error::new(Fault::Environment, "cannot start a compression thread")
                         .because(source)
                         .hint("use a smaller --jobs")
-                })
-        });
-        let threads = threads.collect::<Result<_>>()?;
-        Ok(Self { shared, threads })
+                })?;
+        }
+        Ok(crew)
     }
 
     /// The number of members that one request should have in flight.
     pub fn depth(&self) -> usize {
-        self.shared.jobs + 1
+        self.0.jobs + 1
     }
 
     /// Room for a member, if there is any.
     pub fn try_member(&self) -> Option<Member> {
-        self.take_member(&mut lock(&self.shared.state))
+        self.take_member(&mut lock(&self.0.state))
     }
 
     /// Room for a member. To wait here while holding another would be a deadlock.
-    pub fn member(&self) -> Member {
-        let mut state = lock(&self.shared.state);
+    pub fn member(&self, check: Checkpoint<'_>) -> Result<Member> {
+        let mut state = lock(&self.0.state);
         loop {
             if let Some(member) = self.take_member(&mut state) {
-                return member;
+                return Ok(member);
             }
-            state = self.shared.help_or_wait(state);
+            state = self.0.help_or_wait(state);
+            check()?;
         }
     }
 
     fn take_member(&self, state: &mut State) -> Option<Member> {
         // Twice as many as can be compressed keeps all busy; two more for reading ahead.
-        let most = 2 * self.shared.jobs + 2;
+        let most = 2 * self.0.jobs + 2;
         let buffers = match state.idle.pop() {
             Some(buffers) => buffers,
             None if state.lent < most => Buffers { input: vec![0; MEMBER], output: Vec::new() },
             None => return None,
         };
         state.lent += 1;
-        Some(Member { buffers, shared: self.shared.clone(), compressed: 0 })
+        Some(Member { buffers, shared: self.0.clone(), compressed: 0 })
     }
 
     /// Has the first `length` bytes of a member's input compressed.
     pub fn submit(&self, member: Member, length: usize, compression: Compression) -> Ticket {
         let outcome = Arc::new(Outcome::default());
         let task = Task { member, length, compression, outcome: outcome.clone() };
-        lock(&self.shared.state).tasks.push_back(task);
-        self.shared.changed.notify_all();
+        lock(&self.0.state).tasks.push_back(task);
+        self.0.changed.notify_all();
         Ticket(outcome)
     }
 
     /// The compressed member, when it is done; works on others meanwhile.
-    pub fn wait(&self, ticket: &Ticket) -> Result<Member> {
-        let mut state = lock(&self.shared.state);
+    pub fn wait(&self, ticket: &Ticket, check: Checkpoint<'_>) -> Result<Member> {
+        let mut state = lock(&self.0.state);
         loop {
             if let Some(done) = lock(&ticket.0.0).take() {
                 drop(state);
                 return done.unwrap_or_else(|panic| resume_unwind(panic));
             }
-            state = self.shared.help_or_wait(state);
+            state = self.0.help_or_wait(state);
+            check()?;
         }
     }
 }
 
+/// The threads end by themselves, each with the member it is at: nobody waits for what nobody
+/// wants, least of all the end of the process.
 impl Drop for Crew {
     fn drop(&mut self) {
-        lock(&self.shared.state).closed = true;
-        self.shared.changed.notify_all();
-        for thread in self.threads.drain(..) {
-            // A task's panic went to whoever waited for it.
-            drop(thread.join());
-        }
+        lock(&self.0.state).closed = true;
+        self.0.changed.notify_all();
     }
 }
 
@@ -172,7 +173,8 @@ impl Shared {
         }
     }
 
-    /// Does one task if there is one and a place free, or waits until something has changed.
+    /// Does one task if there is one and a place free, or waits until something has changed, or it
+    /// is time to look whether the work is still wanted.
     fn help_or_wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         if state.running < self.jobs
             && let Some(task) = state.tasks.pop_front()
@@ -185,7 +187,8 @@ impl Shared {
             self.changed.notify_all();
             state
         } else {
-            self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            let waited = self.changed.wait_timeout(state, LOOK);
+            waited.unwrap_or_else(PoisonError::into_inner).0
         }
     }
 }

@@ -88,7 +88,7 @@ fn straight(
     output: Output,
 ) -> Result<(Output, Blob)> {
     let Common { compression, attributes } = common;
-    let mut blob = Assembly::start(output, compression, means.crew, None, true);
+    let mut blob = Assembly::start(output, compression, means, true);
     blob.write(&segment::head(&plan.directories, attributes))?;
     blob.end_segment()?;
     for package in &plan.packages {

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::Means;
 use crate::cache::{Cache, Flight, Key, Recording, Segment};
 use crate::crew::{Crew, Member, Ticket};
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs::Output;
+use crate::layer::Checkpoint;
 use crate::layer::compress::{Compression, MEMBER};
 use crate::layer::metadata::Blob;
 use crate::layer::segment::Sink;
@@ -62,6 +64,7 @@ pub(super) struct Assembly<'a> {
     compression: Compression,
     crew: &'a Crew,
     cache: Option<&'a Cache>,
+    check: Checkpoint<'a>,
     /// The member that is being filled; none before its first byte.
     member: Option<Member>,
     filled: usize,
@@ -77,16 +80,17 @@ impl<'a> Assembly<'a> {
     pub(super) fn start(
         output: Output,
         compression: Compression,
-        crew: &'a Crew,
-        cache: Option<&'a Cache>,
+        means: &Means<'a>,
         hashing: bool,
     ) -> Self {
+        let Means { crew, cache, check, .. } = *means;
         Self {
             output,
             written: 0,
             compression,
             crew,
             cache,
+            check,
             member: None,
             filled: 0,
             hashed: 0,
@@ -183,7 +187,7 @@ impl<'a> Assembly<'a> {
             None => {}
             Some(Next::Member(ticket, length)) => {
                 self.in_flight -= 1;
-                let member = self.crew.wait(&ticket)?;
+                let member = self.crew.wait(&ticket, self.check)?;
                 self.write_member(member.output(), length)?;
             }
             Some(Next::Record) => self.recording = self.cache.map(Cache::record),
@@ -222,7 +226,7 @@ impl<'a> Assembly<'a> {
                     break member;
                 }
                 if self.in_flight == 0 {
-                    break self.crew.member();
+                    break self.crew.member(self.check)?;
                 }
                 self.write_next()?;
             },

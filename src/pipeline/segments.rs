@@ -63,18 +63,12 @@ impl<'a> Segments<'a> {
         believe: bool,
         report: &mut Report,
     ) -> Result<(Output, Option<Blob>)> {
-        let Means { crew, .. } = *self.means;
         let attributes = self.common.attributes;
         let head = segment::head(&self.plan.directories, attributes);
         let mut border = keys::first_border(self.common, &head);
         let known = if believe { self.last_known(border) } else { None };
-        let mut blob = Assembly::start(
-            output,
-            self.common.compression,
-            crew,
-            Some(self.cache),
-            known.is_none(),
-        );
+        let mut blob =
+            Assembly::start(output, self.common.compression, self.means, known.is_none());
         blob.write(&head)?;
         blob.end_segment()?;
 
