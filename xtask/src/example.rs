@@ -1,0 +1,41 @@
+//! Copies of the example, to be changed without changing the checkout.
+
+use std::fs;
+use std::path::Path;
+
+use crate::project::fresh;
+use crate::shell::{Context as _, Result};
+
+/// Copies `examples/webapi` of the checkout at `root` to a new folder. The copy takes pylayer
+/// from the checkout.
+pub fn copy(root: &Path, into: &Path) -> Result<()> {
+    fresh(into)?;
+    copy_folder(&root.join("examples/webapi"), into)?;
+    // The way to the checkout is another one from here.
+    for name in ["WORKSPACE", "MODULE.bazel"] {
+        edit(&into.join(name), |text| text.replace("\"../..", &format!("\"{}", root.display())))?;
+    }
+    Ok(())
+}
+
+/// Rewrites a text file.
+pub(crate) fn edit(file: &Path, change: impl Fn(String) -> String) -> Result<()> {
+    let text = fs::read_to_string(file).context(file.display())?;
+    fs::write(file, change(text)).context(file.display())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).context(from.display())? {
+        let entry = entry.context(from.display())?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().context(source.display())?;
+        if kind.is_dir() {
+            fs::create_dir(&target).context(target.display())?;
+            copy_folder(&source, &target)?;
+        } else if kind.is_file() {
+            fs::copy(&source, &target).map(drop).context(source.display())?;
+        }
+        // Links are Bazel's own (`bazel-bin` and so on), and not part of the example.
+    }
+    Ok(())
+}
