@@ -14,7 +14,7 @@ use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::{Table, thousands};
-use crate::{example, install, ui};
+use crate::{install, ui, workspace};
 
 /// What a demo needs of the machine.
 const NEEDS: &[install::Need] =
@@ -35,9 +35,9 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let worker = project.worker()?;
 
     let folder = project.folder("demo")?;
-    let workspace = folder.join("webapi");
-    example::copy(&project.root, &workspace)?;
-    let bazel = Bazel::new(&workspace, &folder.join("bazel"), &worker)?.shown();
+    let copy = folder.join("webapi");
+    workspace::copy(&project.root, "examples/webapi", &copy)?;
+    let bazel = Bazel::new(&copy, &folder.join("bazel"), &worker)?.shown();
     forget(&bazel)?;
 
     ui::heading("first build: 21 wheels are fetched and installed, and all layers are made");
@@ -52,7 +52,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
     let (file, from, to) = CHANGE;
     ui::heading(format_args!("second build: one line of {file} has changed"));
-    example::edit(&workspace.join(file), |text| text.replacen(from, to, 1))?;
+    workspace::edit(&copy.join(file), |text| text.replacen(from, to, 1))?;
     let second = build(&bazel)?;
     let changed = self::digests(&second.layers)?;
     ui::heading("third build: after `bazel clean`, which also ends the worker");

@@ -8,7 +8,6 @@ pub mod bazel;
 mod bench;
 mod blob;
 mod demo;
-mod example;
 mod install;
 mod measure;
 mod mtree;
@@ -18,8 +17,9 @@ mod table;
 mod test;
 mod ui;
 mod wheels;
+mod workspace;
 
-pub use example::copy as copy_example;
+pub use workspace::copy as copy_workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Copies of the example, to be changed without changing the checkout.
+//! Copies of workspaces, to be changed without changing the checkout.
 
 use std::fs;
 use std::path::Path;
@@ -6,14 +6,16 @@ use std::path::Path;
 use crate::project::fresh;
 use crate::shell::{Context as _, Result};
 
-/// Copies `examples/webapi` of the checkout at `root` to a new folder. The copy takes pylayer
-/// from the checkout.
-pub fn copy(root: &Path, into: &Path) -> Result<()> {
+/// Copies a workspace of the checkout at `root` to a new folder, from where it takes pylayer from
+/// the checkout.
+pub fn copy(root: &Path, workspace: &str, into: &Path) -> Result<()> {
     fresh(into)?;
-    copy_folder(&root.join("examples/webapi"), into)?;
+    copy_folder(&root.join(workspace), into)?;
     // The way to the checkout is another one from here.
+    let up = vec![".."; Path::new(workspace).components().count()].join("/");
     for name in ["WORKSPACE", "MODULE.bazel"] {
-        edit(&into.join(name), |text| text.replace("\"../..", &format!("\"{}", root.display())))?;
+        let (from, to) = (format!("\"{up}"), format!("\"{}", root.display()));
+        edit(&into.join(name), |text| text.replace(&from, &to))?;
     }
     Ok(())
 }
