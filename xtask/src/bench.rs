@@ -67,7 +67,7 @@ impl Side {
     /// Runs once. The first run of all fills the page cache, and is not counted.
     fn run(&mut self, name: &str, mut command: Command, counted: bool) -> Result<()> {
         let cost = measure(&mut command)?;
-        ui::print(format_args!("{name:<8} {} of CPU time\n", ui::seconds(cost.cpu)));
+        ui::say(format_args!("{name:<8} {} of CPU time", ui::seconds(cost.cpu)));
         if counted {
             self.costs.push(cost);
         }

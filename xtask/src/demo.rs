@@ -40,19 +40,18 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let bazel = Bazel::new(&copy, &folder.join("bazel"), &worker)?.shown();
     forget(&bazel)?;
 
-    ui::heading("first build: 21 wheels are fetched and installed, and all layers are made");
+    ui::heading("first build: wheels are fetched and installed, and all layers are made");
     let first = build(&bazel)?;
     // Read now: the builds that follow write the same files.
     let digests = digests(&first.layers)?;
-    ui::heading("the layers, unpacked in order into one folder by tar");
     let root = folder.join("root");
+    ui::heading(format_args!("tar unpacks the layers in order into {}", root.display()));
     let contents = unpack(&first.layers, &root)?;
     ui::heading("the application, run from there with --self-check");
     self_check(&root)?;
 
-    let (file, from, to) = CHANGE;
-    ui::heading(format_args!("second build: one line of {file} has changed"));
-    workspace::edit(&copy.join(file), |text| text.replacen(from, to, 1))?;
+    ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
+    change(&copy)?;
     let second = build(&bazel)?;
     let changed = self::digests(&second.layers)?;
     ui::heading("third build: after `bazel clean`, which also ends the worker");
@@ -78,6 +77,17 @@ fn forget(bazel: &Bazel) -> Result<()> {
     bazel.clean()?;
     // The worker's own cache outlives `bazel clean`.
     fresh(&output_base.join("pylayer"))
+}
+
+/// Changes one line of a source.
+fn change(copy: &Path) -> Result<()> {
+    let (file, from, to) = CHANGE;
+    let file = copy.join(file);
+    let text = fs::read_to_string(&file).context(file.display())?;
+    if !text.contains(from) {
+        return Err(failure(format!("{} has no line with `{from}` to change", file.display())));
+    }
+    fs::write(&file, text.replacen(from, to, 1)).context(file.display())
 }
 
 fn build(bazel: &Bazel) -> Result<Build> {
@@ -118,7 +128,7 @@ fn unpack(layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Contents, u64)>> 
                 return Err(failure(format!("{destination} is in two layers")));
             }
         }
-        ui::print(format_args!("{}\n", name(layer)));
+        ui::say(name(layer));
         unpacked.push((layer.clone(), contents, size));
     }
     Ok(unpacked)

@@ -76,7 +76,7 @@ pub(crate) fn all(needs: &[Need]) -> Result<()> {
     if lists_are_stale() {
         // Without the network the lists that are there may do.
         if let Err(error) = shell::run(&mut apt(&["update"])?) {
-            ui::print(format_args!("{error}; the lists that are there have to do\n"));
+            ui::say(format_args!("{error}; the lists that are there have to do"));
         }
     }
     shell::run(apt(&["install", "--yes", "--no-install-recommends"])?.args(&packages))?;

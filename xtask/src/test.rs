@@ -99,7 +99,7 @@ pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
         total += time;
     }
     table.row(vec!["all".to_owned(), ui::seconds(total)]);
-    ui::print(format_args!("\n{table}\nall steps passed\n"));
+    ui::print(format_args!("\n{table}"));
     Ok(())
 }
 

@@ -14,16 +14,12 @@ pub fn copy(root: &Path, workspace: &str, into: &Path) -> Result<()> {
     // The way to the checkout is another one from here.
     let up = vec![".."; Path::new(workspace).components().count()].join("/");
     for name in ["WORKSPACE", "MODULE.bazel"] {
-        let (from, to) = (format!("\"{up}"), format!("\"{}", root.display()));
-        edit(&into.join(name), |text| text.replace(&from, &to))?;
+        let file = into.join(name);
+        let text = fs::read_to_string(&file).context(file.display())?;
+        let text = text.replace(&format!("\"{up}"), &format!("\"{}", root.display()));
+        fs::write(&file, text).context(file.display())?;
     }
     Ok(())
-}
-
-/// Rewrites a text file.
-pub(crate) fn edit(file: &Path, change: impl Fn(String) -> String) -> Result<()> {
-    let text = fs::read_to_string(file).context(file.display())?;
-    fs::write(file, change(text)).context(file.display())
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
