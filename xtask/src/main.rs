@@ -1,2 +1,7 @@
-//! pylayer's own commands.
-fn main() {}
+//! `cargo xtask`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::main(std::env::args_os().skip(1))
+}

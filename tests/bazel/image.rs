@@ -1,0 +1,142 @@
+//! The example's layers, put together: an image that runs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use xtask::bazel::Layer;
+
+use crate::scene::Scene;
+use crate::support::{Folder, Run, decompress, entries, sha256sum, tree};
+
+fn succeed(command: &mut Command) -> Run {
+    let run = Run::of(command);
+    assert_eq!(run.code, 0, "{command:?}: {}{}", run.stdout, run.stderr);
+    run
+}
+
+/// GNU tar, layer after layer, as a container engine does.
+fn unpack(layers: &[Layer], root: &Path) {
+    fs::create_dir(root).unwrap();
+    for layer in layers {
+        let mut tar = Command::new("sh");
+        tar.args(["-c", "umask 022; tar --extract --preserve-permissions --file=\"$0\""]);
+        succeed(tar.arg(&layer.blob).current_dir(root));
+    }
+}
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test"]
+fn the_layers_run() {
+    let build = Scene::example().build(&[]);
+    let mut destinations = BTreeSet::new();
+    for layer in &build.layers {
+        for entry in entries(&decompress(&fs::read(&layer.blob).unwrap())) {
+            let first = entry.kind == "d" || destinations.insert(entry.path.clone());
+            assert!(first, "{} is in two layers", entry.path);
+        }
+    }
+
+    let folder = Folder::new();
+    let root = folder.path().join("root");
+    unpack(&build.layers, &root);
+    let python = succeed(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]));
+    let python = Path::new(python.stdout.trim());
+    let run = succeed(
+        Command::new(python)
+            .arg(root.join("app"))
+            .arg("--self-check")
+            .current_dir("/")
+            .env_clear()
+            // The launcher looks for a Python of its own.
+            .env("PATH", format!("{}:/usr/bin:/bin", python.parent().unwrap().display())),
+    );
+    let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(answer["ok"], true, "{answer}");
+    assert_eq!(answer["answer"]["mean"], 2.5, "{answer}");
+}
+
+/// An OCI image layout of layers, from their metadata.
+fn layout(layers: &[Layer], folder: &Path) {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let put = |value: &Value, kind: &str| {
+        let bytes = value.to_string().into_bytes();
+        let digest = sha256sum(&bytes);
+        fs::write(blobs.join(digest.trim_start_matches("sha256:")), &bytes).unwrap();
+        json!({
+            "mediaType": format!("application/vnd.oci.image.{kind}.v1+json"),
+            "digest": digest,
+            "size": bytes.len(),
+        })
+    };
+    let mut descriptors = Vec::new();
+    let mut diff_ids = Vec::new();
+    for layer in layers {
+        let metadata: Value = serde_json::from_slice(&fs::read(&layer.metadata).unwrap()).unwrap();
+        let digest = metadata["digest"].as_str().unwrap();
+        fs::copy(&layer.blob, blobs.join(digest.trim_start_matches("sha256:"))).unwrap();
+        diff_ids.push(metadata["diff_id"].clone());
+        descriptors.push(json!({
+            "mediaType": metadata["mediaType"],
+            "digest": digest,
+            "size": metadata["size"],
+        }));
+    }
+    let config = put(
+        &json!({
+            "architecture": "amd64",
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        }),
+        "config",
+    );
+    let mut manifest = put(
+        &json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config,
+            "layers": descriptors,
+        }),
+        "manifest",
+    );
+    manifest["annotations"] = json!({"org.opencontainers.image.ref.name": "test"});
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(folder.join("index.json"), index.to_string()).unwrap();
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test"]
+fn readers() {
+    let build = Scene::example().build(&[]);
+    let folder = Folder::new();
+    let expected = folder.path().join("tar");
+    unpack(&build.layers, &expected);
+
+    layout(&build.layers, &folder.path().join("layout"));
+    // Debian 12's umoci knows no zstd; skopeo makes gzip of it, and so must have read it. Both
+    // compare what they read with the digests.
+    succeed(Command::new("skopeo").current_dir(folder.path()).args([
+        "--insecure-policy",
+        "copy",
+        "--quiet",
+        "--dest-compress",
+        "--dest-compress-format=gzip",
+        "oci:layout:test",
+        "oci:copy:test",
+    ]));
+    succeed(Command::new("umoci").current_dir(folder.path()).args([
+        "unpack",
+        "--rootless",
+        "--image=copy:test",
+        "bundle",
+    ]));
+    let found = tree(&folder.path().join("bundle/rootfs"));
+    let expected = tree(&expected);
+    assert!(expected.len() > 3000, "{}", expected.len());
+    let differ = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+    assert_eq!((differ, found.len()), (None, expected.len()));
+}

@@ -1,0 +1,15 @@
+//! Layers made by Bazel: the example's, and those of a workspace with odd names.
+//!
+//! These tests need Bazel, the network for the example's wheels, and the tools that
+//! `cargo xtask test bazel` installs; so it is the one that runs them.
+
+#![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
+
+mod image;
+mod odd;
+mod rebuild;
+mod same_bytes;
+mod scene;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the other test binary uses the rest")]
+mod support;

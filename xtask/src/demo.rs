@@ -1,0 +1,217 @@
+//! `cargo xtask demo`: the example's layers, made, unpacked, run, and made again.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::bazel::{Bazel, Build, Layer};
+use crate::blob::{self, Contents};
+use crate::project::{Project, fresh};
+use crate::shell::{self, Context as _, Result, failure};
+use crate::table::Align::{Left, Right};
+use crate::table::{Table, thousands};
+use crate::{install, ui, workspace};
+
+/// What a demo needs of the machine.
+const NEEDS: &[install::Need] =
+    &[install::CC, install::BAZEL, install::PYTHON, install::PIP, install::ZSTD];
+
+/// What is changed for the second build, and into what.
+const CHANGE: (&str, &str, &str) = (
+    "app/main.py",
+    "\"\"\"Statistics of the values in the request.\"\"\"",
+    "\"\"\"Statistics of the values that the request has.\"\"\"",
+);
+
+/// Shows it.
+pub(crate) fn run(project: &Project) -> Result<()> {
+    let start = Instant::now();
+    install::all(NEEDS)?;
+    ui::heading("build the worker");
+    let worker = project.worker()?;
+
+    let folder = project.folder("demo")?;
+    let copy = folder.join("webapi");
+    workspace::copy(&project.root, "examples/webapi", &copy)?;
+    let bazel = Bazel::new(&copy, &folder.join("bazel"), &worker)?.shown();
+    forget(&bazel)?;
+
+    ui::heading("first build: wheels are fetched and installed, and all layers are made");
+    let first = build(&bazel)?;
+    // Read now: the builds that follow write the same files.
+    let digests = digests(&first.layers)?;
+    let root = folder.join("root");
+    ui::heading(format_args!("tar unpacks the layers in order into {}", root.display()));
+    let contents = unpack(&first.layers, &root)?;
+    ui::heading("the application, run from there with --self-check");
+    self_check(&root)?;
+
+    ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
+    change(&copy)?;
+    let second = build(&bazel)?;
+    let changed = self::digests(&second.layers)?;
+    ui::heading("third build: after `bazel clean`, which also ends the worker");
+    bazel.clean()?;
+    let third = build(&bazel)?;
+    if self::digests(&third.layers)? != changed {
+        return Err(failure("the third build's layers are not those of the second"));
+    }
+
+    ui::heading("what was built");
+    let builds = [&first, &second, &third];
+    ui::print(table(&contents, &digests, &changed, &builds));
+    ui::print(
+        "\nFirst, second, third: how long the layer's action took; - where it did not run.\n",
+    );
+    ui::done(format_args!("demo: {}", ui::seconds(start.elapsed())));
+    Ok(())
+}
+
+/// Forgets an earlier demo, save what it has fetched.
+fn forget(bazel: &Bazel) -> Result<()> {
+    let output_base = bazel.output_base()?;
+    bazel.clean()?;
+    // The worker's own cache outlives `bazel clean`.
+    fresh(&output_base.join("pylayer"))
+}
+
+/// Changes one line of a source.
+fn change(copy: &Path) -> Result<()> {
+    let (file, from, to) = CHANGE;
+    let file = copy.join(file);
+    let text = fs::read_to_string(&file).context(file.display())?;
+    if !text.contains(from) {
+        return Err(failure(format!("{} has no line with `{from}` to change", file.display())));
+    }
+    fs::write(&file, text.replacen(from, to, 1)).context(file.display())
+}
+
+fn build(bazel: &Bazel) -> Result<Build> {
+    let build = bazel.build("//:image", &[])?;
+    if !build.success {
+        return Err(failure("`bazel build //:image` failed"));
+    }
+    let made: Vec<_> = build.actions.iter().filter(|action| action.is_layer()).collect();
+    let by_worker = made.iter().filter(|action| action.runner == "worker").count();
+    ui::done(format_args!(
+        "{}; {} of {} layers made, {by_worker} by the worker",
+        ui::seconds(build.time),
+        made.len(),
+        build.layers.len()
+    ));
+    Ok(build)
+}
+
+/// What the metadata says is each blob's digest.
+fn digests(layers: &[Layer]) -> Result<Vec<String>> {
+    let digests = layers.iter().map(|layer| {
+        let text = fs::read_to_string(&layer.metadata).context(layer.metadata.display())?;
+        let metadata: Value = serde_json::from_str(&text).context(layer.metadata.display())?;
+        Ok(metadata["digest"].as_str().unwrap_or_default().to_owned())
+    });
+    digests.collect()
+}
+
+fn unpack(layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Contents, u64)>> {
+    fresh(root)?;
+    let mut seen = BTreeSet::new();
+    let mut unpacked = Vec::new();
+    for layer in layers {
+        let size = fs::metadata(&layer.blob).context(layer.blob.display())?.len();
+        let contents = blob::unpack(&layer.blob, root)?;
+        for destination in &contents.destinations {
+            if !seen.insert(destination.clone()) {
+                return Err(failure(format!("{destination} is in two layers")));
+            }
+        }
+        ui::say(name(layer));
+        unpacked.push((layer.clone(), contents, size));
+    }
+    Ok(unpacked)
+}
+
+/// Runs the unpacked application as a container would: with next to nothing around it.
+fn self_check(root: &Path) -> Result<()> {
+    let python = shell::capture(
+        Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]),
+    )?;
+    let folder = Path::new(&python).parent().unwrap_or(Path::new("/usr/bin"));
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let mut command = Command::new(&python);
+    command.arg(root.join("app")).arg("--self-check").env_clear().env("PATH", path);
+    let answer = shell::capture(&mut command)?;
+    ui::print(&answer);
+    let answer: Value = serde_json::from_str(&answer).context("the application writes no JSON")?;
+    if answer["ok"] != true {
+        return Err(failure("the application's self-check did not go well"));
+    }
+    Ok(())
+}
+
+fn table(
+    contents: &[(Layer, Contents, u64)],
+    digests: &[String],
+    changed: &[String],
+    builds: &[&Build; 3],
+) -> Table {
+    let mut table = Table::new(&[
+        ("Layer", Left),
+        ("Packages", Right),
+        ("Files", Right),
+        ("Bytes", Right),
+        ("Compressed", Right),
+        ("Digest", Left),
+        ("First", Right),
+        ("Second", Right),
+        ("Third", Right),
+        ("Digest after the change", Left),
+    ]);
+    for (((layer, contents, size), digest), after) in contents.iter().zip(digests).zip(changed) {
+        let mut row = vec![
+            name(layer),
+            thousands(contents.packages),
+            thousands(contents.files),
+            thousands(contents.bytes),
+            thousands(*size),
+            short(digest),
+        ];
+        row.extend(builds.iter().map(|build| time(build, layer)));
+        row.push(if digest == after { "the same".to_owned() } else { short(after) });
+        table.row(row);
+    }
+    let sum = |of: fn(&Contents) -> u64| {
+        thousands(contents.iter().map(|(_, contents, _)| of(contents)).sum())
+    };
+    let mut row = vec![
+        "all, and the build".to_owned(),
+        sum(|contents| contents.packages),
+        sum(|contents| contents.files),
+        sum(|contents| contents.bytes),
+        thousands(contents.iter().map(|(_, _, size)| size).sum()),
+        String::new(),
+    ];
+    row.extend(builds.iter().map(|build| ui::seconds(build.time)));
+    row.push(String::new());
+    table.row(row);
+    table
+}
+
+/// What a layer is called: its file's name without what all have.
+fn name(layer: &Layer) -> String {
+    layer.blob.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn short(digest: &str) -> String {
+    digest.trim_start_matches("sha256:").chars().take(12).collect()
+}
+
+fn time(build: &Build, layer: &Layer) -> String {
+    match build.actions.iter().find(|action| action.made(&layer.blob)) {
+        Some(action) => action.time.map_or("made".to_owned(), |time: Duration| ui::seconds(time)),
+        None => "-".to_owned(),
+    }
+}

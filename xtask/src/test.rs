@@ -1,0 +1,151 @@
+//! `cargo xtask test`: all that CI checks, step by step.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::bazel::Bazel;
+use crate::install::{self, Need};
+use crate::project::Project;
+use crate::shell::{self, Result, failure};
+use crate::table::{Align, Table};
+use crate::ui;
+
+/// One check.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Need],
+    run: fn(&Project) -> Result<()>,
+}
+
+/// In this order: what fails soonest, first.
+const STEPS: &[Step] = &[
+    Step { name: "fmt", what: "Rust is formatted", needs: &[], run: fmt },
+    Step { name: "clippy", what: "clippy has no complaint", needs: &[install::CC], run: clippy },
+    Step { name: "doc", what: "the documentation builds", needs: &[install::CC], run: doc },
+    Step {
+        name: "rust",
+        what: "unit, documentation and black-box tests",
+        needs: &[
+            install::CC,
+            install::PYTHON,
+            install::BSDTAR,
+            install::SKOPEO,
+            install::UMOCI,
+            install::UTIL_LINUX,
+            install::ZSTD,
+        ],
+        run: rust,
+    },
+    Step {
+        name: "buildifier",
+        what: "Starlark is formatted, and buildifier has no complaint",
+        needs: &[install::GIT, install::NPM],
+        run: buildifier,
+    },
+    Step {
+        name: "rules",
+        what: "Bazel's tests of the rules",
+        needs: &[install::CC, install::BAZEL, install::PYTHON],
+        run: rules,
+    },
+    Step {
+        name: "bazel",
+        what: "layers made by Bazel with the release worker",
+        needs: &[
+            install::CC,
+            install::BAZEL,
+            install::PYTHON,
+            install::PIP,
+            install::SKOPEO,
+            install::UMOCI,
+            install::ZSTD,
+        ],
+        run: bazel,
+    },
+];
+
+/// Names the steps.
+pub(crate) fn list() {
+    for step in STEPS {
+        ui::print(format_args!("{:<10}  {}\n", step.name, step.what));
+    }
+}
+
+/// Runs the steps that are named, or all; the first that fails is the last.
+pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        return Err(failure(format!(
+            "there is no step `{unknown}`; `cargo xtask test --list` lists them"
+        )));
+    }
+    let chosen = |step: &&Step| names.is_empty() || names.iter().any(|name| name == step.name);
+    let steps: Vec<&Step> = STEPS.iter().filter(chosen).collect();
+    let needs: Vec<Need> = steps.iter().flat_map(|step| step.needs).copied().collect();
+    install::all(&needs)?;
+
+    let mut table = Table::new(&[("Step", Align::Left), ("Time", Align::Right)]);
+    let mut total = Duration::ZERO;
+    for step in steps {
+        ui::heading(format_args!("{}: {}", step.name, step.what));
+        let start = Instant::now();
+        let result = (step.run)(project);
+        let time = start.elapsed();
+        result.map_err(|error| {
+            failure(format!("step {} after {}: {error}", step.name, ui::seconds(time)))
+        })?;
+        ui::done(format_args!("{}: {}", step.name, ui::seconds(time)));
+        table.row(vec![step.name.to_owned(), ui::seconds(time)]);
+        total += time;
+    }
+    table.row(vec!["all".to_owned(), ui::seconds(total)]);
+    ui::print(format_args!("\n{table}"));
+    Ok(())
+}
+
+fn fmt(project: &Project) -> Result<()> {
+    shell::run(&mut project.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(project: &Project) -> Result<()> {
+    let mut clippy = project.cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+    shell::run(clippy.args(["--", "-D", "warnings"]))
+}
+
+fn doc(project: &Project) -> Result<()> {
+    let mut doc = project.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+}
+
+fn rust(project: &Project) -> Result<()> {
+    shell::run(&mut project.cargo(&["test", "--workspace", "--locked"]))
+}
+
+fn buildifier(project: &Project) -> Result<()> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "*.bzl", "*.bazel", "*BUILD", "*WORKSPACE"]);
+    let files = shell::capture(git.current_dir(&project.root))?;
+    let buildifier = install::buildifier(&project.folder("tools")?)?;
+    let mut command = Command::new(buildifier);
+    command.args(["-mode=check", "-lint=warn"]).current_dir(&project.root);
+    shell::run(command.args(files.split_terminator('\0')))
+}
+
+fn rules(project: &Project) -> Result<()> {
+    // The tests' worker is a stand-in; the real one is named so that nothing builds it.
+    let bazel = Bazel::new(
+        &project.root,
+        &project.folder("bazel-rules")?,
+        &project.target.join("release/pylayer"),
+    )?
+    .shown();
+    let mut command = bazel.building("test");
+    shell::run(command.args(["--test_output=errors", "//py/tests/..."]))
+}
+
+fn bazel(project: &Project) -> Result<()> {
+    let worker = project.worker()?;
+    let mut tests = project.cargo(&["test", "--locked", "--test=bazel"]);
+    tests.args(["--", "--ignored", "--test-threads=1"]).env("PYLAYER_BINARY", worker);
+    shell::run(&mut tests)
+}

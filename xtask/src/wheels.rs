@@ -1,0 +1,86 @@
+//! The wheels of a bench set, each unpacked to a tree of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::project::{Project, fresh};
+use crate::shell::{self, Context as _, Result, failure};
+
+/// The Python of all bench sets, whatever the machine has.
+const PYTHON: &str = "3.13";
+
+/// For which the index may have wheels that run there.
+const PLATFORMS: &[&str] = &[
+    "manylinux_2_28_x86_64",
+    "manylinux_2_27_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+];
+
+/// Unpacks a wheel; Rust has no need of a reader for ZIP besides.
+const UNZIP: &str = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])";
+
+/// A package of a bench set.
+#[derive(Debug)]
+pub(crate) struct Package {
+    /// As the wheel's file name has it.
+    pub(crate) name: String,
+    /// A folder with `lib/python3.13/site-packages`.
+    pub(crate) tree: PathBuf,
+}
+
+/// Fetches the wheels of `benches/NAME.txt` and unpacks them, unless that was done before.
+pub(crate) fn packages(project: &Project, set: &str) -> Result<Vec<Package>> {
+    let requirements = project.root.join("benches").join(format!("{set}.txt"));
+    let wanted = fs::read_to_string(&requirements).context(requirements.display())?;
+    let folder = project.folder("bench")?.join(set);
+    let finished = folder.join("requirements.txt");
+    if fs::read_to_string(&finished).ok().as_ref() != Some(&wanted) {
+        fresh(&folder)?;
+        download(&requirements, &folder.join("wheels"))?;
+        for wheel in names(&folder.join("wheels"))? {
+            let tree = folder.join("trees").join(package(&wheel)?);
+            let site = tree.join(format!("lib/python{PYTHON}/site-packages"));
+            fs::create_dir_all(&site).context(site.display())?;
+            let mut unzip = Command::new("python3");
+            unzip.args(["-c", UNZIP]).arg(folder.join("wheels").join(&wheel)).arg(&site);
+            shell::run(&mut unzip)?;
+        }
+        fs::write(&finished, wanted).context(finished.display())?;
+    }
+    let trees = folder.join("trees");
+    let packages = names(&trees)?.into_iter();
+    Ok(packages.map(|name| Package { tree: trees.join(&name), name }).collect())
+}
+
+fn download(requirements: &Path, into: &Path) -> Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
+        .args(["--only-binary=:all:", "--require-hashes", "--implementation=cp"])
+        .arg(format!("--python-version={PYTHON}"))
+        .args(PLATFORMS.iter().map(|platform| format!("--platform={platform}")))
+        .arg("--requirement")
+        .arg(requirements)
+        .arg("--dest")
+        .arg(into);
+    shell::run(&mut pip)
+}
+
+fn package(wheel: &str) -> Result<&str> {
+    let (name, _) = wheel
+        .split_once('-')
+        .ok_or_else(|| failure(format!("{wheel} is not the name of a wheel")))?;
+    Ok(name)
+}
+
+/// The names in a folder, sorted.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).context(folder.display())? {
+        let name = entry.context(folder.display())?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
