@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: layers of real wheels, by pylayer and by `bsdtar`, in turns.
 
+pub(crate) mod cache;
+mod client;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

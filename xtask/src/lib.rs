@@ -37,6 +37,7 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask demo                      builds the layers of examples/webapi, and shows them
        cargo xtask bench [--set=NAME] [--runs=N]
                                              CPU time and size of layers against bsdtar's
+       cargo xtask bench cache               layers whose packages were compressed before
 
 On Debian, what a command needs and the machine lacks is installed with apt.
 ";
@@ -89,9 +90,10 @@ fn demo(mut parser: lexopt::Parser) -> Result<()> {
 }
 
 fn bench(mut parser: lexopt::Parser) -> Result<()> {
-    let mut options = bench::Options::default();
+    let (mut options, mut cache) = (bench::Options::default(), false);
     while let Some(argument) = parser.next()? {
         match argument {
+            Value(word) if word == "cache" => cache = true,
             Long("set") => {
                 options.choose(&parser.value()?.string()?)?;
             }
@@ -101,7 +103,8 @@ fn bench(mut parser: lexopt::Parser) -> Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    bench::run(&Project::find()?, &options)
+    let project = Project::find()?;
+    if cache { bench::cache::run(&project) } else { bench::run(&project, &options) }
 }
 
 impl From<lexopt::Error> for Failure {

@@ -14,6 +14,8 @@ const PYTHON: &str = "3.13";
 const PLATFORMS: &[&str] = &[
     "manylinux_2_28_x86_64",
     "manylinux_2_27_x86_64",
+    "manylinux_2_26_x86_64",
+    "manylinux_2_24_x86_64",
     "manylinux_2_17_x86_64",
     "manylinux2014_x86_64",
 ];
