@@ -83,6 +83,20 @@ def repo_mapping_manifest(files_to_run):
     """
     return getattr(files_to_run, "repo_mapping_manifest", None)
 
+def empty_file_short_path(path):
+    """The short path of one of `empty_filenames`.
+
+    Bazel 4 calls a file of another repository `external/<repository>/...` here,
+    and only here.
+
+    Args:
+      path: the name.
+
+    Returns:
+      A string: `../<repository>/...`.
+    """
+    return "../" + path[len("external/"):] if path.startswith("external/") else path
+
 def absolute(label):
     """A label in a form that means the same wherever it is read.
 

@@ -38,9 +38,18 @@ load(
     "PyLayerTierInfo",
 )
 
-# Edges to what a target needs when it runs. `srcs` is one for filegroups only;
-# `binaries` is that of an image with several.
-_EDGES = ["deps", "data", "actual", "venv", "resolutions", "binaries"]
+# Edges to what a target needs when it runs.
+_EDGES = ["deps", "data", "actual", "venv", "resolutions"]
+
+# Edges that are such for some kinds of rules only: elsewhere `srcs` are what an
+# action reads.
+_EDGES_OF_KIND = {
+    "filegroup": ["srcs"],
+    "py_image_binaries": ["binaries"],
+    "sh_binary": ["srcs"],
+    "sh_library": ["srcs"],
+    "sh_test": ["srcs"],
+}
 
 # Edges of which the default outputs go into the runfiles, not the runfiles alone.
 _OUTPUT_EDGES = ["data", "srcs"]
@@ -68,14 +77,13 @@ def targets_of(value):
 
 def _children_of(rule):
     """Structs of edge, target and closure (or None) for everything needed at run time."""
-    edges = _EDGES + ["srcs"] if rule.kind == "filegroup" else _EDGES
     return [
         struct(
             closure = child[PyLayerClosureInfo] if PyLayerClosureInfo in child else None,
             edge = edge,
             target = child,
         )
-        for edge in edges
+        for edge in _EDGES + _EDGES_OF_KIND.get(rule.kind, [])
         for child in targets_of(getattr(rule.attr, edge, None))
     ]
 
@@ -196,7 +204,7 @@ def _layer_aspect_impl(target, ctx):
 layer_aspect = aspect(
     implementation = _layer_aspect_impl,
     doc = "Finds packages below a binary and makes the layers that are theirs alone.",
-    attr_aspects = _EDGES + ["srcs"],
+    attr_aspects = _EDGES + ["binaries", "srcs"],
     attrs = {
         "_interpreter": attr.label(
             default = Label("//py:interpreter"),

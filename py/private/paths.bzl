@@ -13,6 +13,7 @@ No line begins with a user's path: a path that begins with `@` would be taken
 for a file of arguments.
 """
 
+load(":compat.bzl", "empty_file_short_path")
 load(":globs.bzl", "ships")
 
 def image_roots(ctx, tier):
@@ -171,7 +172,7 @@ def _empty_lines(item):
     lines = []
     for short_path in item.runfiles.empty_filenames.to_list():
         lines.append("--empty")
-        lines.append("--to=" + runfiles_destination(item.roots, short_path))
+        lines.append("--to=" + runfiles_destination(item.roots, empty_file_short_path(short_path)))
     return lines
 
 def add_empty_files(args, roots, runfiles):

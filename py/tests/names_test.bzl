@@ -1,5 +1,6 @@
 """Tests of names, keys, globs, paths and compressions: pure functions, from tables."""
 
+load("//py/private:compat.bzl", "repository_name")
 load("//py/private:compression.bzl", "blob_suffix", "parse_compression")
 load("//py/private:globs.bzl", "glob_matches", "ships")
 load("//py/private:names.bzl", "first_party_key", "normalize", "package_of_label", "package_of_repository", "parse_key")
@@ -155,7 +156,7 @@ def _names_test_impl(_ctx):
         (Label("//wheels/typing_extensions:pkg"), "typing-extensions"),
     ]:
         expect_equal(failures, "package_of_label(%s)" % label, package_of_label(label), wanted)
-    expect_equal(failures, "first_party_key", first_party_key(Label("//lib:branding")), None if Label("//lib:branding").workspace_name else "//lib:branding")
+    expect_equal(failures, "first_party_key", first_party_key(Label("//lib:branding")), None if repository_name(Label("//lib:branding")) else "//lib:branding")
     return result(failures)
 
 # Names, paths and compressions.
