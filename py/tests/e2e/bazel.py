@@ -16,6 +16,20 @@ STAND_INS = REPOSITORY / "py/tests/bazel4"
 FLAGS = ["--jobs=6", "--local_cpu_resources=6", "--color=no", "--curses=no", "--show_progress_rate_limit=60"]
 
 
+# Names that shells, argument files, and archives have got wrong before. They are
+# made here: not every file system that holds this repository takes them.
+ODD_NAMES = [
+    "$(touch x).txt",
+    "-dash.txt",
+    "@at.txt",
+    "eq=ual.txt",
+    'quo"te.txt',
+    "single'quote.txt",
+    "with space.txt",
+    "é.txt",
+]
+
+
 class Action:
     """One block of `bazel aquery --output=text`."""
 
@@ -41,6 +55,10 @@ class Workspace:
         self.folder = folder
         self.output_root = output_root
         shutil.copytree(HERE, folder, symlinks=True, ignore=shutil.ignore_patterns("bazel-*", "__pycache__"))
+        odd = folder / "app/odd"
+        odd.mkdir()
+        for name in ODD_NAMES:
+            (odd / name).write_text(name, encoding="utf-8")
         digest = hashlib.sha256(worker.read_bytes()).hexdigest()
         self.lock(worker, digest)
 
