@@ -75,11 +75,28 @@ def targets_of(value):
                 items.extend(item if type(item) == "list" else [item])
     return [item for item in items if type(item) == "Target"]
 
+def _files_of(runfiles):
+    # A file has no runfiles.
+    return runfiles.files if runfiles else depset()
+
+def _closure_of(edge, child):
+    """What a child brings along besides its outputs: its closure, or None."""
+    if PyLayerClosureInfo not in child:
+        return None
+    closure = child[PyLayerClosureInfo]
+    default = child[DefaultInfo]
+    if edge in _OUTPUT_EDGES and not closure.is_package and not (
+        _files_of(default.default_runfiles) or _files_of(default.data_runfiles)
+    ):
+        # An archive or a page, made of things that it does not need any more.
+        return None
+    return closure
+
 def _children_of(rule):
     """Structs of edge, target and closure (or None) for everything needed at run time."""
     return [
         struct(
-            closure = child[PyLayerClosureInfo] if PyLayerClosureInfo in child else None,
+            closure = _closure_of(edge, child),
             edge = edge,
             target = child,
         )
@@ -119,10 +136,6 @@ def _package_closure(target, ctx, tier, found, children, below):
         packages = depset([package], transitive = [below.packages]),
         sources = depset(transitive = needed),
     )
-
-def _files_of(runfiles):
-    # A file has no runfiles.
-    return runfiles.files if runfiles else depset()
 
 def _given_by(child):
     """The depsets that a child adds to the sources of its parent."""

@@ -57,6 +57,17 @@ fake_forward = rule(
     },
 )
 
+def _fake_archive_impl(ctx):
+    archive = ctx.actions.declare_file(ctx.label.name + ".zip")
+    ctx.actions.write(archive, "")
+    return [DefaultInfo(files = depset([archive]))]
+
+# Something made of its `deps`, which nobody needs afterwards.
+fake_archive = rule(
+    implementation = _fake_archive_impl,
+    attrs = {"deps": attr.label_list()},
+)
+
 def _fake_venv_impl(ctx):
     return [DefaultInfo(runfiles = _merge_runfiles(ctx.runfiles(), ctx.attr.deps))]
 

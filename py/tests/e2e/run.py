@@ -319,6 +319,16 @@ class Builds(Built):
         self.assertEqual(len(lines("large")), 1)
         self.assertEqual(lines("large"), lines("alpha"))
 
+    def test_what_cannot_be_built_says_why(self) -> None:
+        for name, words in [
+            ("forgetful", ["//:forgetful", "1 of the binary's runfiles would be missing", "lib/pages.py (of //lib:pages.py)"]),
+            ("colliding", ["two files for /app/branding.txt", "lib/branding.txt", "launcher_dir"]),
+        ]:
+            result = self.workspace.run("build", f"//:{name}", check=False)
+            self.assertNotEqual(result.returncode, 0, name)
+            for word in words:
+                self.assertIn(word, result.stderr)
+
     def test_a_wrong_digest_is_refused(self) -> None:
         base = self.scratch / "wrong"
         wrong = Workspace(base / WORKSPACE, self.worker, base / "bazel")

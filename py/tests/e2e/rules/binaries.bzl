@@ -14,7 +14,7 @@ def _linked_binary_impl(ctx):
             "links/own.txt": ctx.file.own,
         },
     )
-    for target in ctx.attr.data + ctx.attr.resolutions.keys() + ctx.attr.deps:
+    for target in ctx.attr.data + ctx.attr.resolutions.keys() + ctx.attr.deps + ctx.attr.unknown:
         runfiles = runfiles.merge(target[DefaultInfo].default_runfiles)
     return [DefaultInfo(
         executable = launcher,
@@ -31,6 +31,7 @@ linked_binary = rule(
         "linked_tree": attr.label(allow_single_file = True),
         "own": attr.label(allow_single_file = True),
         "resolutions": attr.label_keyed_string_dict(),
+        "unknown": attr.label_list(),
     },
     executable = True,
 )
