@@ -158,3 +158,34 @@ py_binary = rule(
     )),
     executable = True,
 )
+
+_COMPILATION_MODE = "//command_line_option:compilation_mode"
+
+def _opt_transition_impl(_settings, _attr):
+    return {_COMPILATION_MODE: "opt"}
+
+_opt_transition = transition(
+    implementation = _opt_transition_impl,
+    inputs = [],
+    outputs = [_COMPILATION_MODE],
+)
+
+# A binary that is built in a configuration of its own.
+opt_binary = rule(
+    implementation = _fake_binary_impl,
+    attrs = dict(_BINARY_ATTRS, _allowlist_function_transition = attr.label(
+        default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+    )),
+    cfg = _opt_transition,
+    executable = True,
+)
+
+def _generated_impl(ctx):
+    file = ctx.actions.declare_file(ctx.label.name + ".txt")
+    ctx.actions.write(file, "")
+    return [DefaultInfo(files = depset([file]))]
+
+# A file that each configuration has anew.
+generated = rule(
+    implementation = _generated_impl,
+)
