@@ -210,8 +210,8 @@ class Contents(Built):
             return sorted(place.split("/site-packages/")[-1].removeprefix("app.runfiles/") for place in app.layer(layer).places())
 
         self.assertEqual(files("interpreter_layer"), [f"python_runtime/{name}" for name in ("bin/python3", "bin/python3.11", "lib/os.py")])
-        # helper.py matches both groups' patterns: it is in the first one, by name.
-        self.assertEqual(files("split_pip_layer_split_code"), ["split/__init__.py", "split/lib/helper.py"])
+        # util.py matches both groups' patterns: it is in the first one, by name.
+        self.assertEqual(files("split_pip_layer_split_code"), ["split/__init__.py", "split/lib/util.py"])
         self.assertEqual(files("split_pip_layer_split_lib"), ["split/lib/libsplit.so", "split/lib/libsplit.so.1"])
         self.assertEqual(files("split_pip_layer.tar"), ["split-1.0.dist-info/METADATA", "split/notes.md"])
         self.assertEqual(files("pkg_pip_layer_tagged_native"), ["tagged/native.so"])
