@@ -52,6 +52,7 @@ def setUpModule() -> None:
     Built.scratch = pathlib.Path(tempfile.mkdtemp(prefix="pylayer-e2e-"))
     output_root = pathlib.Path(os.environ.get("E2E_OUTPUT_ROOT") or Built.scratch / "bazel")
     Built.workspace = Workspace(Built.scratch / WORKSPACE, Built.worker, output_root)
+    unittest.addModuleCleanup(clean_up)
     # Bazel's own runfiles trees cannot have names with spaces before version 7.4.
     binaries = ["//app:all", "@other//:all", "--nobuild_runfile_links"]
     Built.workspace.run("build", *[f"//:{name}" for name in IMAGES], *binaries)
@@ -63,7 +64,7 @@ def setUpModule() -> None:
     }
 
 
-def tearDownModule() -> None:
+def clean_up() -> None:
     """Leaves nothing behind."""
     Built.workspace.run("shutdown", check=False)
     for folder, _, _ in os.walk(Built.scratch):
