@@ -6,7 +6,7 @@
 compressed; `py_image_layer` makes the layers of one binary.
 """
 
-load("//py/private:image_layer.bzl", _py_image_layer = "py_image_layer")
+load("//py/private:image_macro.bzl", _py_image_layer = "py_image_layer")
 load("//py/private:providers.bzl", _PyLayerTierInfo = "PyLayerTierInfo")
 load("//py/private:tier.bzl", _py_layer_tier = "py_layer_tier")
 

@@ -5,13 +5,13 @@ load(":compression.bzl", "blob_suffix")
 load(":paths.bzl", "add_files")
 load(":providers.bzl", "PyLayerBlobInfo")
 
-# A layer of one package, made where the package is declared.
+# A layer of one package, made where the package is declared, or of the interpreter.
 MNEMONIC_PACKAGE = "PyImagePkgLayer"
 
 # A layer of several packages, made at a binary.
 MNEMONIC_MERGED = "PyImageMergedLayer"
 
-# The squashed and the default layer, made at an image.
+# The squashed and the default layer and those of groups, made at an image.
 MNEMONIC_IMAGE = "PyImageLayer"
 
 # The same for every layer, as are the worker's startup arguments (there are
@@ -25,7 +25,7 @@ EXECUTION_REQUIREMENTS = {
     "worker-key-mnemonic": "PyLayer",
 }
 
-def new_layer(ctx, tier, stem, group):
+def new_layer(ctx, tier, stem, group, compression = None):
     """Begins a layer: declares its files and the arguments that all layers have.
 
     Args:
@@ -33,11 +33,12 @@ def new_layer(ctx, tier, stem, group):
       tier: PyLayerTierInfo.
       stem: the blob's file name without its suffix.
       group: what `compression` of the tier calls the layer.
+      compression: in place of what the tier says.
 
     Returns:
       A struct with `args`, to add the layer's sources to, for run_layer.
     """
-    compression = tier.compression.get(group, tier.default_compression)
+    compression = compression or tier.compression.get(group, tier.default_compression)
     blob = ctx.actions.declare_file(stem + blob_suffix(compression))
     metadata = ctx.actions.declare_file(blob.basename + ".json", sibling = blob)
     args = ctx.actions.args()
@@ -51,7 +52,7 @@ def new_layer(ctx, tier, stem, group):
     args.add(tier.group, format = "--group=%s")
     return struct(args = args, blob = blob, metadata = metadata)
 
-def add_packages(args, roots, packages):
+def add_packages(args, roots, packages, include = [], exclude = []):
     """Opens each package and names its files.
 
     Args:
@@ -59,6 +60,8 @@ def add_packages(args, roots, packages):
       roots: from image_roots.
       packages: list of PyLayerPackageInfo, sorted; a name may come twice, from
         two targets, and is one package of the layer then.
+      include: list of globs; only files that match one. Empty: all.
+      exclude: list of globs; not these.
 
     Returns:
       List of depsets of File: the inputs.
@@ -68,8 +71,10 @@ def add_packages(args, roots, packages):
     for package in packages:
         if package.name != opened:
             args.add(package.name, format = "--package=%s")
+            args.add_all(include, format_each = "--include=%s")
+            args.add_all(exclude, format_each = "--exclude=%s")
             opened = package.name
-        add_files(args, roots, package.files)
+        add_files(args, roots, package.files, include = include, exclude = exclude)
         inputs.append(package.files)
     return inputs
 
@@ -88,16 +93,27 @@ def run_layer(ctx, layer, mnemonic, name, what, inputs, execution_requirements =
     Returns:
       PyLayerBlobInfo.
     """
+    _run_worker(
+        ctx,
+        layer.args,
+        mnemonic,
+        "Layer of %s for %s" % (what, ctx.label),
+        inputs,
+        [layer.blob, layer.metadata],
+        execution_requirements,
+    )
+    return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name)
+
+def _run_worker(ctx, args, mnemonic, progress_message, inputs, outputs, execution_requirements):
     requirements = dict(EXECUTION_REQUIREMENTS)
     requirements.update(execution_requirements)
     ctx.actions.run(
-        arguments = [layer.args],
+        arguments = [args],
         executable = ctx.toolchains[TOOLCHAIN_TYPE].pylayer.worker,
         execution_requirements = requirements,
         inputs = inputs,
         mnemonic = mnemonic,
-        outputs = [layer.blob, layer.metadata],
-        progress_message = "Layer of %s for %s" % (what, ctx.label),
+        outputs = outputs,
+        progress_message = progress_message,
         **toolchain_of_action()
     )
-    return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name)

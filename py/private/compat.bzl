@@ -24,20 +24,53 @@ def toolchain_of_action():
     """Returns keyword arguments for ctx.actions.run that name the worker's toolchain."""
     return {"toolchain": TOOLCHAIN_TYPE} if _RUN_TAKES_TOOLCHAIN else {}
 
-def python_runtime_files(ctx):
-    """The interpreter's files, where it is one that Bazel builds or fetches.
+def python_runtime(ctx):
+    """The interpreter, where it is one that Bazel builds or fetches.
 
     Args:
-      ctx: of an aspect with PYTHON_TOOLCHAINS among its toolchains.
+      ctx: of a rule with PYTHON_TOOLCHAINS among its toolchains.
 
     Returns:
-      A depset of files; empty for an interpreter that the image has at a path.
+      A struct: `interpreter` (File) and `files` (depset of File, the interpreter
+      included); None for an interpreter that the image has at a path.
     """
     toolchain = ctx.toolchains[_PYTHON_TOOLCHAIN_TYPE]
     runtime = getattr(toolchain, "py3_runtime", None) if toolchain else None
     if not runtime or not runtime.interpreter:
-        return depset()
-    return depset([runtime.interpreter], transitive = [runtime.files] if runtime.files else [])
+        return None
+    return struct(
+        files = depset([runtime.interpreter], transitive = [runtime.files] if runtime.files else []),
+        interpreter = runtime.interpreter,
+    )
+
+# Kinds of rules that run the interpreter: Bazel's and rules_python's, then
+# rules_py's. A target's own toolchains are seen by aspects of new Bazel only.
+_BINARY_KINDS = [
+    "py_binary",
+    "py_test",
+    "_py_venv_binary",
+    "_py_venv_test",
+    "py_venv_binary",
+    "py_venv_exec",
+    "py_venv_exec_test",
+    "py_venv_test",
+]
+
+def runs_python(rule):
+    """Whether a target brings the interpreter into its runfiles.
+
+    A rule that is made from rules_python's parts has a kind of its own, and
+    the attributes of a py_binary.
+
+    Args:
+      rule: an aspect's ctx.rule.
+
+    Returns:
+      A bool.
+    """
+    if rule.kind in _BINARY_KINDS:
+        return True
+    return hasattr(rule.attr, "main") and hasattr(rule.attr, "python_version")
 
 def repo_mapping_manifest(files_to_run):
     """The binary's repository mapping (Bazel 7 and later, with modules), or None.
@@ -49,6 +82,20 @@ def repo_mapping_manifest(files_to_run):
       A File or None.
     """
     return getattr(files_to_run, "repo_mapping_manifest", None)
+
+def empty_file_short_path(path):
+    """The short path of one of `empty_filenames`.
+
+    Bazel 4 calls a file of another repository `external/<repository>/...` here,
+    and only here.
+
+    Args:
+      path: the name.
+
+    Returns:
+      A string: `../<repository>/...`.
+    """
+    return "../" + path[len("external/"):] if path.startswith("external/") else path
 
 def absolute(label):
     """A label in a form that means the same wherever it is read.

@@ -4,9 +4,9 @@ load(":actions.bzl", "MNEMONIC_IMAGE", "add_packages", "new_layer", "run_layer")
 load(":compat.bzl", "repo_mapping_manifest")
 load(":leftovers.bzl", "add_leftover_check")
 load(":links.bzl", "add_runfiles_links")
-load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files")
+load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files", "add_link", "relative_link", "runfiles_destination")
 
-def squashed_layer(ctx, tier, roots, packages, execution_requirements):
+def squashed_layer(ctx, tier, roots, packages, settings):
     """All packages that are in no group.
 
     Args:
@@ -14,12 +14,12 @@ def squashed_layer(ctx, tier, roots, packages, execution_requirements):
       tier: PyLayerTierInfo.
       roots: from image_roots.
       packages: list of PyLayerPackageInfo, sorted.
-      execution_requirements: in addition to those of every layer.
+      settings: from layer_settings.
 
     Returns:
       PyLayerBlobInfo.
     """
-    layer = new_layer(ctx, tier, ctx.label.name + "_squashed", "packages")
+    layer = new_layer(ctx, tier, ctx.label.name + "_squashed", "packages", settings.compression.get("packages"))
     inputs = add_packages(layer.args, roots, packages)
     return run_layer(
         ctx,
@@ -28,46 +28,72 @@ def squashed_layer(ctx, tier, roots, packages, execution_requirements):
         "packages",
         "%d packages" % len(packages),
         depset(transitive = inputs),
-        execution_requirements,
+        settings.requirements.get("packages", {}),
     )
 
-def default_layer(ctx, tier, roots, binary, sources, packages, execution_requirements):
+def _add_launchers(args, roots, launchers):
+    """Launchers, and what they need to find their runfiles.
+
+    A launcher looks for a folder `<launcher>.runfiles` next to it. Where that
+    is not the folder of the image, it is a link to it. One of several launchers
+    may be data of another, which looks for it in the runfiles: there a link
+    leads to it.
+    """
+    for launcher in launchers.all:
+        add_file_at(args, launcher.file, launcher.destination)
+        own_runfiles = launcher.destination + ".runfiles"
+        if own_runfiles != roots.runfiles:
+            add_link(args, relative_link(own_runfiles, roots.runfiles), own_runfiles)
+        if launchers.several:
+            place = runfiles_destination(roots, launcher.file.short_path)
+            if place != launcher.destination:
+                add_link(args, relative_link(place, launcher.destination), place)
+    return [launcher.file for launcher in launchers.all]
+
+def default_layer(ctx, tier, roots, contents, settings):
     """The launcher, first-party sources, and everything that no other layer has.
 
     Args:
       ctx: of the image.
       tier: PyLayerTierInfo.
-      roots: from image_roots.
-      binary: the target's DefaultInfo.
-      sources: depset of File, as the layer aspect has collected it.
-      packages: list of PyLayerPackageInfo that other layers hold.
-      execution_requirements: in addition to those of every layer.
+      roots: from source_roots.
+      contents: a struct: `binary` (DefaultInfo), `sources` (depset of File, as
+        the layer aspect has collected it), `launchers` (from launchers_of),
+        `packages` (list of PyLayerPackageInfo) and `elsewhere` (list from
+        held: what other layers have).
+      settings: from layer_settings.
 
     Returns:
       PyLayerBlobInfo.
     """
-    layer = new_layer(ctx, tier, ctx.label.name + "_default", "default")
+    layer = new_layer(ctx, tier, ctx.label.name + "_default", "default", settings.compression.get("default"))
     args = layer.args
-    launcher = binary.files_to_run.executable
-    runfiles = binary.default_runfiles
-    direct = [launcher]
-    add_file_at(args, launcher, roots.launcher)
-    repo_mapping = repo_mapping_manifest(binary.files_to_run)
+    runfiles = contents.binary.default_runfiles
+    direct = _add_launchers(args, roots, contents.launchers)
+    repo_mapping = repo_mapping_manifest(contents.binary.files_to_run)
     if repo_mapping:
         add_file_at(args, repo_mapping, roots.runfiles + "/_repo_mapping")
         direct.append(repo_mapping)
-    add_files(args, roots, sources, launcher, packages)
+    placed = contents.launchers.placed
+    add_files(args, roots, contents.sources, left_out = placed, elsewhere = contents.elsewhere)
     add_empty_files(args, roots, runfiles)
-    direct.extend(add_runfiles_links(args, roots, runfiles, packages))
-    for package in packages:
-        add_elsewhere(args, roots, package.files)
-    add_leftover_check(args, ctx.label, runfiles, depset(direct, transitive = [sources]), packages)
+    direct.extend(add_runfiles_links(args, roots, runfiles, contents.elsewhere, contents.packages))
+    for other in contents.elsewhere:
+        add_elsewhere(args, other)
+    add_leftover_check(
+        args,
+        ctx.label,
+        runfiles,
+        placed,
+        [contents.sources] + [other.files for other in contents.elsewhere],
+        contents.packages,
+    )
     return run_layer(
         ctx,
         layer,
         MNEMONIC_IMAGE,
         "default",
         "launcher and sources",
-        depset(direct, transitive = [sources]),
-        execution_requirements,
+        depset(direct, transitive = [contents.sources]),
+        settings.requirements.get("default", {}),
     )

@@ -5,7 +5,8 @@ toolchain and is read by every build; the other builds the worker and is read
 when that toolchain is taken.
 """
 
-load(":compat.bzl", "absolute", "host_architecture", "list_tree")
+load(":compat.bzl", "host_architecture", "list_tree")
+load(":worker_repository.bzl", "toolchain_entry", "worker_build_file")
 
 # All that cargo reads. A change of any of these files builds the worker again.
 _FILES = ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"]
@@ -19,28 +20,6 @@ _TAIL_LINES = 40
 
 _OS = {"darwin": "macos", "linux": "linux", "mac": "macos", "windows": "windows"}
 _CPU = {"aarch64": "aarch64", "amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64"}
-
-_BUILD = """\
-load("{toolchain_bzl}", "py_layer_toolchain")
-
-package(default_visibility = ["//visibility:public"])
-
-py_layer_toolchain(
-    name = "toolchain",
-    worker = "bin/{executable}",
-)
-
-exports_files(["bin/{executable}"])
-"""
-
-_TOOLCHAINS_BUILD = """\
-toolchain(
-    name = "host_cargo",
-    exec_compatible_with = {constraints},
-    toolchain = "@{repository}//:toolchain",
-    toolchain_type = "{toolchain_type}",
-)
-"""
 
 def _windows(rctx):
     return rctx.os.name.lower().startswith("windows")
@@ -140,10 +119,7 @@ def _pylayer_host_cargo_impl(rctx):
         _take_prebuilt(rctx, executable, binary)
     else:
         _build(rctx, executable)
-    rctx.file("BUILD.bazel", _BUILD.format(
-        executable = executable,
-        toolchain_bzl = absolute(Label("//py:toolchain.bzl")),
-    ), executable = False)
+    rctx.file("BUILD.bazel", worker_build_file(executable), executable = False)
 
 pylayer_host_cargo = repository_rule(
     implementation = _pylayer_host_cargo_impl,
@@ -168,16 +144,7 @@ again. `PATH` and `HOME` are used as they are when it is built.
 def _pylayer_host_toolchains_impl(rctx):
     system = _OS.get(rctx.os.name.lower().split(" ")[0])
     cpu = _CPU.get(host_architecture(rctx))
-    constraints = []
-    if system:
-        constraints.append("@platforms//os:" + system)
-    if cpu:
-        constraints.append("@platforms//cpu:" + cpu)
-    rctx.file("BUILD.bazel", _TOOLCHAINS_BUILD.format(
-        constraints = repr(constraints),
-        repository = rctx.attr.repository,
-        toolchain_type = absolute(Label("//py:toolchain_type")),
-    ), executable = False)
+    rctx.file("BUILD.bazel", toolchain_entry("host_cargo", rctx.attr.repository, system, cpu), executable = False)
 
 pylayer_host_toolchains = repository_rule(
     implementation = _pylayer_host_toolchains_impl,

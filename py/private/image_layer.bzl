@@ -1,50 +1,59 @@
-"""py_image_layer: the layers of one binary, in order."""
+"""py_image_layer's rule: the layers of one binary, or of several, in order."""
 
+load(":binaries.bzl", "launchers_of")
 load(":compat.bzl", "TOOLCHAIN_TYPE")
 load(":default_layer.bzl", "default_layer", "squashed_layer")
+load(":groups.bzl", "group_layers", "groups_of_image")
+load(":interpreter.bzl", "interpreters_once")
 load(":layer_aspect.bzl", "layer_aspect")
 load(":merge_aspect.bzl", "merge_aspect")
 load(":package.bzl", "packages_by_name")
-load(":paths.bzl", "image_roots")
-load(":providers.bzl", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
+load(":paths.bzl", "held", "image_roots", "source_roots")
+load(":providers.bzl", "PyLayerBinariesInfo", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
+load(":settings.bzl", "layer_settings")
 load(":transition.bzl", "image_transition")
 
-# The layers that group_execution_requirements can speak of.
-_RULE_GROUPS = ["default", "packages"]
-
-def _execution_requirements(ctx):
-    """Returns group -> dict of requirements."""
-    by_group = {group: {} for group in _RULE_GROUPS}
-    for group, requirements in ctx.attr.group_execution_requirements.items():
-        if group not in by_group:
-            fail(("py_image_layer %s: group_execution_requirements has the group %s; only the layers that the image itself makes " +
-                  "can have requirements of their own: \"packages\" (the squashed layer) and \"default\"") % (ctx.label, repr(group)))
-        for requirement in requirements:
-            key, _, value = requirement.partition("=")
-            by_group[group][key] = value
-    return by_group
+def _binary_of(ctx):
+    if ctx.attr.binary and ctx.attr.binaries:
+        fail("py_image_layer %s: both binary and binaries are given; give one of the two" % ctx.label)
+    binary = ctx.attr.binary or ctx.attr.binaries
+    if not binary:
+        fail("py_image_layer %s: neither binary nor binaries is given; give one of the two" % ctx.label)
+    return binary
 
 def _py_image_layer_impl(ctx):
     tier = ctx.attr._layer_tier[PyLayerTierInfo]
+    settings = layer_settings(ctx, tier)
+    binary = _binary_of(ctx)
     roots = image_roots(ctx, tier)
-    requirements = _execution_requirements(ctx)
-    closure = ctx.attr.binary[PyLayerClosureInfo]
+    own_roots = source_roots(ctx, tier)
+    launchers = launchers_of(ctx.label, own_roots, binary, ctx.attr.launcher_dir)
+    closure = binary[PyLayerClosureInfo]
     packages = packages_by_name(closure.packages)
+    groups = groups_of_image(ctx, tier, closure)
+    interpreters = [one for one in interpreters_once(closure.interpreters) if one.layer]
 
-    layers = [package.layer for package in packages if package.layer]
-    layers.extend(ctx.attr.binary[PyLayerMergedInfo].layers)
-    ungrouped = [package for package in packages if not package.group]
-    if ungrouped:
-        layers.append(squashed_layer(ctx, tier, roots, ungrouped, requirements["packages"]))
-    sources = default_layer(
-        ctx,
-        tier,
-        roots,
-        ctx.attr.binary[DefaultInfo],
-        closure.sources,
-        packages,
-        requirements["default"],
+    # What is in a layer of its own is in no other. Nothing here is flattened.
+    shared = [held(interpreter.files, roots) for interpreter in interpreters]
+    shared += [held(package.files, roots) for package in packages]
+
+    layers = [interpreter.layer for interpreter in interpreters]
+    for package in packages:
+        layers.extend(package.layers)
+    layers.extend(binary[PyLayerMergedInfo].layers)
+    squashed = [package for package in packages if not package.layers and not package.group]
+    if squashed:
+        layers.append(squashed_layer(ctx, tier, roots, squashed, settings))
+    reserved = [launcher.destination for launcher in launchers.all] + [roots.runfiles + "/_repo_mapping"]
+    layers.extend(group_layers(ctx, tier, own_roots, groups, shared, reserved, settings))
+    contents = struct(
+        binary = binary[DefaultInfo],
+        elsewhere = shared + [held(group.files, own_roots) for group in groups],
+        launchers = launchers,
+        packages = packages,
+        sources = closure.sources,
     )
+    sources = default_layer(ctx, tier, own_roots, contents, settings)
     deps = [layer.blob for layer in layers]
     layers.append(sources)
     return [
@@ -56,23 +65,42 @@ def _py_image_layer_impl(ctx):
         ),
     ]
 
-_py_image_layer = rule(
+py_image_layer_rule = rule(
     implementation = _py_image_layer_impl,
-    doc = "Makes the layers of one binary. Use the macro py_image_layer, which adds two more targets.",
+    doc = "Makes the layers of an image. Use the macro py_image_layer, which adds more targets.",
     attrs = {
+        "binaries": attr.label(
+            aspects = [layer_aspect, merge_aspect],
+            doc = "The target that stands for several binaries.",
+            providers = [PyLayerBinariesInfo],
+        ),
         "binary": attr.label(
             aspects = [layer_aspect, merge_aspect],
             cfg = "target",
             doc = "The binary that the image runs.",
             executable = True,
-            mandatory = True,
+        ),
+        "group_compress_levels": attr.string_dict(
+            doc = "Layer -> level of gzip, for layers that the image itself makes.",
         ),
         "group_execution_requirements": attr.string_list_dict(
-            doc = "Layer -> list of `key=value` or `key`: execution requirements of \"packages\" (the squashed layer) or \"default\".",
+            doc = "Layer -> list of `key=value` or `key`, for layers that the image itself makes.",
+        ),
+        "groups": attr.label_keyed_string_dict(
+            allow_files = True,
+            aspects = [layer_aspect],
+            doc = "First-party target -> group: a layer of its own.",
+        ),
+        "launcher_dir": attr.string(
+            default = "/app/bin",
+            doc = "Where the launchers of several binaries go.",
         ),
         "layer_tier": attr.label(
             doc = "The py_layer_tier of this image. It beats the flag //py:layer_tier.",
             providers = [PyLayerTierInfo],
+        ),
+        "misplaced_globs": attr.string_list(
+            doc = "Keys of `groups` that are no labels.",
         ),
         "platform": attr.label(
             doc = "The platform that the image is for. Default: that of the build.",
@@ -88,59 +116,3 @@ _py_image_layer = rule(
     cfg = image_transition,
     toolchains = [TOOLCHAIN_TYPE],
 )
-
-def py_image_layer(
-        name,
-        binary,
-        layer_tier = None,
-        platform = None,
-        group_execution_requirements = {},
-        tags = [],
-        **kwargs):
-    """Makes the layers of a container image for a Python binary.
-
-    The default outputs are the layers, compressed, in the order in which they
-    go into the image, seldom-changing first: packages that are a group of their
-    own, by name; groups of several packages, by name; all other packages,
-    squashed into one; and the default layer with the launcher and the sources.
-
-    Output groups: `deps` (all layers but the default one), `sources` (the
-    default layer), `metadata` (a JSON file for each layer, in the same order,
-    with its digest, diff_id, size and media type).
-
-    In the image the launcher is at `/app` (`root` of the tier), and everything
-    else at its place in `/app.runfiles`. An image of these layers on a base
-    that has python3 runs with the entry point `["/app"]`.
-
-    Also made: `<name>_no_src`, the layers of the output group `deps`, and
-    `<name>_only_src`, the default layer.
-
-    Args:
-      name: the target's name. The names of the squashed and of the default layer begin with it.
-      binary: label of the `py_binary`, or of any other executable with packages in its runfiles.
-      layer_tier: label of the `py_layer_tier` of this image. Default: what the flag
-        `--@pylayer//py:layer_tier` says, which is an empty tier if it is not given.
-      platform: label of the platform that the image is for. Default: that of the build.
-      group_execution_requirements: layer -> list of `key=value` or `key`, for the layers "packages"
-        (the squashed one) and "default"; for example `{"packages": ["no-remote-cache"]}`.
-      tags: tags of all targets. `manual` is added: layers are built when something asks for them.
-      **kwargs: attributes that every rule has, such as `visibility` and `testonly`.
-    """
-    tags = tags + ["manual"] if "manual" not in tags else tags
-    _py_image_layer(
-        name = name,
-        binary = binary,
-        group_execution_requirements = group_execution_requirements,
-        layer_tier = layer_tier,
-        platform = platform,
-        tags = tags,
-        **kwargs
-    )
-    for suffix, output_group in [("_no_src", "deps"), ("_only_src", "sources")]:
-        native.filegroup(
-            name = name + suffix,
-            srcs = [name],
-            output_group = output_group,
-            tags = tags,
-            **kwargs
-        )

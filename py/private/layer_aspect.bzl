@@ -6,13 +6,16 @@ made of the runfiles: this aspect collects, target by target, what is not in a
 package.
 
 - A package gives nothing.
-- A target with no package below it gives its own runfiles, whole. Most targets
-  of a build are of this sort, and nothing about their rules has to be known.
-- A target with a package below it gives its own default outputs (sources,
+- A target with no package or group below it gives its own runfiles, whole. Most
+  targets of a build are of this sort, and nothing about their rules has to be
+  known.
+- A target with such a thing below it gives its own default outputs (sources,
   generated files, a launcher) and what its children gave. A `filegroup` has no
   outputs of its own: its children alone count.
-- A `py_binary` or `py_test` gives the files of the interpreter, too, where that
-  is one that Bazel builds or fetches.
+- A target that the tier has in a group gives its `deps`; its own files go to
+  the group.
+- A binary gives the files of the interpreter, too, where that is one that Bazel
+  builds or fetches and the tier has no group for it.
 
 What a rule with packages below it adds to its runfiles besides all this is
 found when the default layer's action runs, and is an error that names it
@@ -22,137 +25,209 @@ where another layer has it (paths.bzl). So a wheel is neither shipped twice nor
 lost.
 """
 
-load(":actions.bzl", "MNEMONIC_PACKAGE", "add_packages", "new_layer", "run_layer")
-load(":compat.bzl", "PYTHON_TOOLCHAINS", "TOOLCHAIN_TYPE", "python_runtime_files")
+load(":compat.bzl", "TOOLCHAIN_TYPE", "runs_python")
+load(":names.bzl", "first_party_key")
 load(":package.bzl", "package_of")
-load(":paths.bzl", "image_roots")
-load(":providers.bzl", "PyLayerClosureInfo", "PyLayerPackageInfo", "PyLayerTierInfo")
+load(":package_layers.bzl", "package_layers")
+load(
+    ":providers.bzl",
+    "PyLayerClosureInfo",
+    "PyLayerGroupFilesInfo",
+    "PyLayerInterpreterInfo",
+    "PyLayerPackageInfo",
+    "PyLayerTierInfo",
+)
 
-# Edges to what a target needs when it runs. `srcs` is one for filegroups only.
+# Edges to what a target needs when it runs.
 _EDGES = ["deps", "data", "actual", "venv", "resolutions"]
+
+# Edges that are such for some kinds of rules only: elsewhere `srcs` are what an
+# action reads.
+_EDGES_OF_KIND = {
+    "filegroup": ["srcs"],
+    "py_image_binaries": ["binaries"],
+    "sh_binary": ["srcs"],
+    "sh_library": ["srcs"],
+    "sh_test": ["srcs"],
+}
 
 # Edges of which the default outputs go into the runfiles, not the runfiles alone.
 _OUTPUT_EDGES = ["data", "srcs"]
 
-def _targets_of(value):
-    """The targets in an attribute's value, whatever kind of attribute it is."""
-    kind = type(value)
-    if kind == "Target":
+def targets_of(value):
+    """The targets in an attribute's value, whatever kind of attribute it is.
+
+    Args:
+      value: a target, a list, or a dict with targets, or lists of them, among
+        its keys or its values.
+
+    Returns:
+      List of Target.
+    """
+    if type(value) == "Target":
         return [value]
-    if kind == "list":
-        return [item for item in value if type(item) == "Target"]
-    if kind == "dict":
-        both = list(value.keys()) + list(value.values())
-        return [item for item in both if type(item) == "Target"]
-    return []
-
-def _children_of(rule):
-    """Pairs of attribute and target for everything that is needed at run time."""
-    edges = _EDGES + ["srcs"] if rule.kind == "filegroup" else _EDGES
-    children = []
-    for edge in edges:
-        for child in _targets_of(getattr(rule.attr, edge, None)):
-            children.append((edge, child))
-    return children
-
-def _package_closure(target, ctx, found, children):
-    tier = ctx.attr._layer_tier[PyLayerTierInfo]
-    group = tier.group_of.get(found.name, "")
-    layer = None
-    if group and len(tier.members[group]) == 1:
-        layer = _package_layer(target, ctx, tier, group, found)
-    package = PyLayerPackageInfo(
-        files = found.files,
-        group = group,
-        label = str(target.label),
-        layer = layer,
-        name = found.name,
-    )
-    below = [child[PyLayerClosureInfo] for edge, child in children if PyLayerClosureInfo in child]
-    needed = [
-        child[PyLayerClosureInfo].sources
-        for edge, child in children
-        if edge == "deps" and PyLayerClosureInfo in child
-    ]
-    return PyLayerClosureInfo(
-        opaque = False,
-        packages = depset([package], transitive = [info.packages for info in below]),
-        sources = depset(transitive = needed),
-    )
-
-def _package_layer(target, ctx, tier, group, package):
-    layer = new_layer(ctx, tier, target.label.name + "_pip_layer", group)
-    inputs = add_packages(layer.args, image_roots(ctx, tier), [package])
-    return run_layer(
-        ctx,
-        layer,
-        MNEMONIC_PACKAGE,
-        group,
-        package.name,
-        depset(transitive = inputs),
-    )
+    items = []
+    if type(value) == "list":
+        items = value
+    elif type(value) == "dict":
+        for both in value.items():
+            for item in both:
+                items.extend(item if type(item) == "list" else [item])
+    return [item for item in items if type(item) == "Target"]
 
 def _files_of(runfiles):
     # A file has no runfiles.
     return runfiles.files if runfiles else depset()
 
-def _opaque_closure(target):
-    return PyLayerClosureInfo(
-        opaque = True,
-        packages = depset(),
-        sources = _files_of(target[DefaultInfo].default_runfiles),
+def _closure_of(edge, child):
+    """What a child brings along besides its outputs: its closure, or None."""
+    if PyLayerClosureInfo not in child:
+        return None
+    closure = child[PyLayerClosureInfo]
+    default = child[DefaultInfo]
+    if edge in _OUTPUT_EDGES and not closure.is_package and not (
+        _files_of(default.default_runfiles) or _files_of(default.data_runfiles)
+    ):
+        # An archive or a page, made of things that it does not need any more.
+        return None
+    return closure
+
+def _children_of(rule):
+    """Structs of edge, target and closure (or None) for everything needed at run time."""
+    return [
+        struct(
+            closure = _closure_of(edge, child),
+            edge = edge,
+            target = child,
+        )
+        for edge in _EDGES + _EDGES_OF_KIND.get(rule.kind, [])
+        for child in targets_of(getattr(rule.attr, edge, None))
+    ]
+
+def _below(children, ctx):
+    """What all closures below a target have in common, whatever the target is."""
+    closures = [child.closure for child in children if child.closure]
+    interpreter = ctx.attr._interpreter[PyLayerInterpreterInfo]
+    return struct(
+        groups = depset(transitive = [closure.groups for closure in closures]),
+        interpreters = depset(
+            [interpreter] if interpreter.path and runs_python(ctx.rule) else [],
+            transitive = [closure.interpreters for closure in closures],
+        ),
+        packages = depset(transitive = [closure.packages for closure in closures]),
     )
 
-def _given_by(edge, child):
+def _package_closure(target, ctx, tier, found, children, below):
+    layers = package_layers(ctx, tier, target.label.name, found)
+    package = PyLayerPackageInfo(
+        files = found.files,
+        group = tier.group_of.get(found.name, ""),
+        label = str(target.label),
+        layers = layers,
+        name = found.name,
+    )
+    needed = [child.closure.sources for child in children if child.closure and child.edge == "deps"]
+    return PyLayerClosureInfo(
+        groups = below.groups,
+        interpreters = below.interpreters,
+        is_package = True,
+        opaque = False,
+        own = depset(),
+        packages = depset([package], transitive = [below.packages]),
+        sources = depset(transitive = needed),
+    )
+
+def _given_by(child):
     """The depsets that a child adds to the sources of its parent."""
-    info = child[PyLayerClosureInfo] if PyLayerClosureInfo in child else None
-    given = [info.sources] if info else []
-    if edge in _OUTPUT_EDGES and (not info or info.opaque):
-        given.append(child[DefaultInfo].files)
-        given.append(_files_of(child[DefaultInfo].data_runfiles))
+    given = [child.closure.sources] if child.closure else []
+    default = child.target[DefaultInfo]
+    if child.edge in _OUTPUT_EDGES and (not child.closure or child.closure.opaque):
+        given.append(default.files)
+        given.append(_files_of(default.data_runfiles))
     return given
 
-def _open_closure(target, ctx, children):
+def _outputs(target, ctx):
+    """The depsets that an open target itself adds."""
     given = []
-    packages = []
-    for edge, child in children:
-        given.extend(_given_by(edge, child))
-        if PyLayerClosureInfo in child:
-            packages.append(child[PyLayerClosureInfo].packages)
     if ctx.rule.kind != "filegroup" and not hasattr(ctx.rule.attr, "actual"):
         given.append(target[DefaultInfo].files)
-        for child in _targets_of(getattr(ctx.rule.attr, "srcs", None)):
+        for child in targets_of(getattr(ctx.rule.attr, "srcs", None)):
             info = child[PyLayerClosureInfo] if PyLayerClosureInfo in child else None
             if info and info.opaque:
                 given.append(info.sources)
-    if ctx.rule.kind in ["py_binary", "py_test"]:
-        given.append(python_runtime_files(ctx))
+    if runs_python(ctx.rule):
+        interpreter = ctx.attr._interpreter[PyLayerInterpreterInfo]
+        if not interpreter.layer:
+            given.append(interpreter.files)
+    return given
+
+def _own(target, ctx, children, opaque):
+    """What a group with the target holds: its outputs and data, but not its `deps`."""
+    needs = [child for child in children if child.closure and child.edge not in _OUTPUT_EDGES]
+    if opaque and not needs:
+        return depset(transitive = [target[DefaultInfo].files, _files_of(target[DefaultInfo].default_runfiles)])
+    given = _outputs(target, ctx)
+    for child in children:
+        if child.edge in _OUTPUT_EDGES:
+            given = given + _given_by(child)
+    return depset(transitive = given)
+
+def _closure(target, ctx, tier, children, below):
+    opaque = not (below.packages or below.groups)
+    own = _own(target, ctx, children, opaque)
+    group = tier.first_party.get(first_party_key(target.label))
+    if group:
+        files = PyLayerGroupFilesInfo(files = own, group = group, label = str(target.label))
+        groups = depset([files], transitive = [below.groups])
+        opaque = False
+        given = [child.closure.sources for child in children if child.closure and child.edge not in _OUTPUT_EDGES]
+    else:
+        groups = below.groups
+        given = [_files_of(target[DefaultInfo].default_runfiles)]
+        if not opaque:
+            given = _outputs(target, ctx)
+            for child in children:
+                given = given + _given_by(child)
     return PyLayerClosureInfo(
-        opaque = False,
-        packages = depset(transitive = packages),
+        groups = groups,
+        interpreters = below.interpreters,
+        is_package = False,
+        opaque = opaque,
+        own = own,
+        packages = below.packages,
         sources = depset(transitive = given),
     )
 
+def _forwarded(found, children):
+    """Whether a target only stands for the package behind its `actual`."""
+    for child in children:
+        if child.edge == "actual" and child.closure and child.closure.is_package:
+            return found.name in [package.name for package in child.closure.packages.to_list()]
+    return False
+
 def _layer_aspect_impl(target, ctx):
+    tier = ctx.attr._layer_tier[PyLayerTierInfo]
     children = _children_of(ctx.rule)
+    below = _below(children, ctx)
     found = package_of(target, ctx.rule)
-    if found:
-        return [_package_closure(target, ctx, found, children)]
-    for _, child in children:
-        if PyLayerClosureInfo in child and child[PyLayerClosureInfo].packages:
-            return [_open_closure(target, ctx, children)]
-    return [_opaque_closure(target)]
+    if found and not _forwarded(found, children):
+        return [_package_closure(target, ctx, tier, found, children, below)]
+    return [_closure(target, ctx, tier, children, below)]
 
 layer_aspect = aspect(
     implementation = _layer_aspect_impl,
-    doc = "Finds packages below a binary and makes a layer for each that is a group of its own.",
-    attr_aspects = _EDGES + ["srcs"],
+    doc = "Finds packages below a binary and makes the layers that are theirs alone.",
+    attr_aspects = _EDGES + ["binaries", "srcs"],
     attrs = {
+        "_interpreter": attr.label(
+            default = Label("//py:interpreter"),
+            providers = [PyLayerInterpreterInfo],
+        ),
         "_layer_tier": attr.label(
             default = Label("//py:layer_tier"),
             providers = [PyLayerTierInfo],
         ),
     },
     provides = [PyLayerClosureInfo],
-    toolchains = [TOOLCHAIN_TYPE] + PYTHON_TOOLCHAINS,
+    toolchains = [TOOLCHAIN_TYPE],
 )

@@ -5,18 +5,19 @@ says why). This check compares the two when the layer's action runs, where a
 depset may be flattened, and adds no line and no input.
 """
 
+load(":paths.bzl", "add_lines")
+
 _SHOWN = 5
 
 def _leftover_lines(item):
-    shipped = {file.path: None for file in item.sources.to_list()}
-    packages = {}
-    for package in item.packages:
-        packages[package.label] = None
-        shipped.update([(file.path, None) for file in package.files.to_list()])
+    shipped = {short_path: None for short_path in item.placed}
+    for files in item.shipped:
+        shipped.update([(file.short_path, None) for file in files.to_list()])
+    packages = {package.label: None for package in item.packages}
     left = [
         file
         for file in item.runfiles.files.to_list()
-        if file.path not in shipped and str(file.owner) not in packages
+        if file.short_path not in shipped and str(file.owner) not in packages
     ]
     if left:
         shown = ["  %s (of %s)" % (file.path, file.owner) for file in left[:_SHOWN]]
@@ -27,23 +28,22 @@ def _leftover_lines(item):
               "List them in `data` of the binary.") % (item.label, len(left), "\n".join(shown)))
     return []
 
-def add_leftover_check(args, label, runfiles, sources, packages):
+def add_leftover_check(args, label, runfiles, placed, shipped, packages):
     """Has the action fail when a runfile is in no layer.
 
     Args:
       args: Args of the default layer.
       label: the image.
       runfiles: the binary's.
-      sources: depset of File: what the default layer holds.
-      packages: list of PyLayerPackageInfo: what other layers hold.
+      placed: list of short paths of files that have places of their own.
+      shipped: list of depsets of File: what all layers hold.
+      packages: list of PyLayerPackageInfo: outputs of their targets are no loss.
     """
-    args.add_all(
-        [struct(
-            label = str(label),
-            packages = packages,
-            runfiles = runfiles,
-            sources = sources,
-        )],
-        expand_directories = False,
-        map_each = _leftover_lines,
+    item = struct(
+        label = str(label),
+        packages = packages,
+        placed = placed,
+        runfiles = runfiles,
+        shipped = shipped,
     )
+    add_lines(args, item, _leftover_lines)

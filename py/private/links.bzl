@@ -1,52 +1,60 @@
 """The `symlinks` and `root_symlinks` of a binary's runfiles.
 
-An entry puts a file at a second place. Where the file is a package's, and thus
-in another layer, the entry becomes a link to it; every other is a copy, as in a
-runfiles tree. Binaries have few entries or none.
+An entry puts a file at a second place. Where another layer has the file, the
+entry becomes a link to it; every other is a copy, as in a runfiles tree.
+Binaries have few entries or none.
 """
 
-load(":paths.bzl", "relative_link", "runfiles_destination")
+load(":paths.bzl", "add_lines", "relative_link", "runfiles_destination", "source_lines")
 
 def _link_lines(item):
-    elsewhere = {}
-    for package in item.packages:
-        elsewhere.update([(file.path, None) for file in package.files.to_list()])
+    place_of = {}
+    taken = {}
+    for other in item.elsewhere:
+        for file in other.files.to_list():
+            place_of[file.short_path] = runfiles_destination(other.roots, file.short_path)
+            taken[place_of[file.short_path]] = file
     places = [(entry, runfiles_destination(item.roots, entry.path)) for entry in item.symlinks.to_list()]
     places += [(entry, item.roots.runfiles + "/" + entry.path) for entry in item.root_symlinks.to_list()]
     lines = []
     for entry, destination in places:
         file = entry.target_file
-        if file.path in elsewhere:
-            target = runfiles_destination(item.roots, file.short_path)
-            lines.append("--symlink=" + relative_link(destination, target))
+        if destination in taken:
+            if taken[destination].short_path == file.short_path:
+                continue
+            fail("two files for %s in the image: %s, which another layer has there, and %s, by a symlink in the binary's runfiles" % (
+                destination,
+                taken[destination].path,
+                file.path,
+            ))
+        target = place_of.get(file.short_path)
+        if target:
+            lines.extend(["--symlink=" + relative_link(destination, target), "--to=" + destination])
         else:
-            lines.append(("--tree=" if file.is_directory else "--file=") + file.path)
-        lines.append("--to=" + destination)
+            lines.extend(source_lines(file, destination))
     return lines
 
-def add_runfiles_links(args, roots, runfiles, packages):
+def add_runfiles_links(args, roots, runfiles, elsewhere, packages):
     """Every entry at its place.
 
     Args:
       args: Args of the default layer.
-      roots: from image_roots.
+      roots: from source_roots.
       runfiles: the binary's.
-      packages: list of PyLayerPackageInfo that other layers hold.
+      elsewhere: list from held: what other layers have.
+      packages: list of PyLayerPackageInfo.
 
     Returns:
       List of File: the inputs. These are entries of links, not of files: their
       lists are flattened here, and no tree of a package is among the files.
     """
-    args.add_all(
-        [struct(
-            packages = packages,
-            root_symlinks = runfiles.root_symlinks,
-            roots = roots,
-            symlinks = runfiles.symlinks,
-        )],
-        expand_directories = False,
-        map_each = _link_lines,
+    item = struct(
+        elsewhere = elsewhere,
+        root_symlinks = runfiles.root_symlinks,
+        roots = roots,
+        symlinks = runfiles.symlinks,
     )
+    add_lines(args, item, _link_lines)
     labels = {package.label: None for package in packages}
     return [
         entry.target_file

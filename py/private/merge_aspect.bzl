@@ -11,7 +11,7 @@ def _merge_aspect_impl(target, ctx):
     roots = image_roots(ctx, tier)
     groups = {}
     for package in packages_by_name(target[PyLayerClosureInfo].packages):
-        if package.group and not package.layer:
+        if package.group and not package.layers:
             groups.setdefault(package.group, []).append(package)
     layers = []
     for group in sorted(groups):

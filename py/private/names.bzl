@@ -13,7 +13,7 @@ _GENERIC = [
     "wheel",
 ]
 
-_GLOB_CHARACTERS = ["*", "?", "[", "{", "/"]
+_WILDCARDS = ["*", "?", "[", "{"]
 
 def normalize(name):
     """A package's name as PEP 503 says: lower case, runs of `-`, `_` and `.` as one `-`.
@@ -84,6 +84,27 @@ def package_of_label(label):
         return normalize(label.package.split("/")[-1])
     return package_of_repository(repository) if repository else normalize(label.name)
 
+def first_party_key(label):
+    """A target of the main repository, in the one form that tiers are read into.
+
+    Args:
+      label: a Label.
+
+    Returns:
+      `//package:name`, or None for a target of another repository.
+    """
+    return None if repository_name(label) else "//%s:%s" % (label.package, label.name)
+
+def _parse_first_party(path):
+    folder, colon, target = path.partition(":")
+    name = target if colon else folder.split("/")[-1]
+    if not name:
+        return _key(error = "it names no target")
+    for character in _WILDCARDS:
+        if character in name:
+            return _key(error = "only the files of a package can be chosen by a pattern, such as \"@pip//torch:torch/lib/*.so*\"; a target of the main repository is in a group as a whole")
+    return _key(target = "//%s:%s" % (folder, name))
+
 def parse_key(key):
     """Reads a key of py_layer_tier's `groups`.
 
@@ -95,14 +116,15 @@ def parse_key(key):
       key: the key.
 
     Returns:
-      A struct: `package` (normalised), `glob` (which files of it; None: all)
-      and `error` (why the key cannot be read; None: it can).
+      A struct: `package` (normalised) or `target` (`//lib:branding`), `glob`
+      (which files of the package; None: all) and `error` (why the key cannot
+      be read; None: it can).
     """
-    if not key.startswith("@") or "//" not in key:
-        return _key(error = "it is not of the form `@pip//package`")
+    if "//" not in key or not (key.startswith("@") or key.startswith("//")):
+        return _key(error = "it is neither of the form `@pip//package` nor `//folder:target`")
     repository, path = key.lstrip("@").split("//", 1)
     if not repository:
-        return _key(error = "it names a target of the main repository, not a package of a hub such as `@pip`")
+        return _parse_first_party(path)
     folder, _, target = path.partition(":")
     if folder:
         package = normalize(folder.split("/")[0])
@@ -110,12 +132,12 @@ def parse_key(key):
         package = package_of_repository(repository)
     if not package:
         return _key(error = "it names no package")
-    if target and normalize(target) != package and target not in _GENERIC:
-        return _key(package = package, glob = target)
-    for character in _GLOB_CHARACTERS:
+    for character in _WILDCARDS + ["/"]:
         if character in target:
             return _key(package = package, glob = target)
+    if target and normalize(target) != package and target not in _GENERIC:
+        return _key(package = package, glob = target)
     return _key(package = package)
 
-def _key(package = "", glob = None, error = None):
-    return struct(package = package, glob = glob, error = error)
+def _key(package = "", target = "", glob = None, error = None):
+    return struct(error = error, glob = glob, package = package, target = target)

@@ -6,53 +6,151 @@ else (Bazel 4 has no closures there). So the item given to `args.add_all` is a
 small struct that carries the depset together with the root, and `map_each`
 expands the depset: inside these functions `to_list()` runs at execution.
 
+What another layer holds is known by its path in the runfiles, not by its path
+on this machine: the same file of another configuration has the same place.
+
 No line begins with a user's path: a path that begins with `@` would be taken
 for a file of arguments.
 """
 
+load(":compat.bzl", "empty_file_short_path")
+load(":globs.bzl", "ships")
+
 def image_roots(ctx, tier):
-    """Where the image keeps things.
+    """Where the image keeps packages and the interpreter.
 
     Args:
       ctx: of a rule or an aspect.
       tier: PyLayerTierInfo.
 
     Returns:
-      A struct: `launcher`, `runfiles` and `workspace` (the main repository in
-      the runfiles), paths in the image.
+      A struct: `root` of the tier, `runfiles`, `workspace` (the main repository
+      in the runfiles), all paths in the image; and `strip_prefix`, empty.
     """
     runfiles = tier.root + ".runfiles"
     return struct(
-        launcher = tier.root,
+        root = tier.root,
         runfiles = runfiles,
+        strip_prefix = "",
         workspace = runfiles + "/" + ctx.workspace_name,
     )
+
+def source_roots(ctx, tier):
+    """Where the image keeps first-party files.
+
+    Args:
+      ctx: of a rule.
+      tier: PyLayerTierInfo.
+
+    Returns:
+      A struct like that of image_roots.
+    """
+    roots = image_roots(ctx, tier)
+    return struct(
+        root = roots.root,
+        runfiles = roots.runfiles,
+        strip_prefix = tier.strip_prefix,
+        workspace = roots.workspace,
+    )
+
+def is_stripped(roots, short_path):
+    """Whether `strip_prefix` applies to a file.
+
+    Only whole components count: a source `server.py` next to a binary `server`
+    stays where it is.
+
+    Args:
+      roots: from source_roots.
+      short_path: the file's path relative to the main repository's runfiles.
+
+    Returns:
+      A bool.
+    """
+    prefix = roots.strip_prefix
+    return bool(prefix) and (short_path == prefix or short_path.startswith(prefix + "/"))
 
 def runfiles_destination(roots, short_path):
     """Where a file of the runfiles lies in the image.
 
     Args:
-      roots: from image_roots.
+      roots: from image_roots or source_roots.
       short_path: the file's path relative to the main repository's runfiles.
 
     Returns:
       A path in the image.
     """
+    if is_stripped(roots, short_path):
+        return roots.root + short_path[len(roots.strip_prefix):]
     if short_path.startswith("../"):
         return roots.runfiles + short_path[2:]
     return roots.workspace + "/" + short_path
 
+def held(files, roots):
+    """Says that a layer holds files, for layers that shall not.
+
+    Args:
+      files: depset of File.
+      roots: the roots by which they are placed.
+
+    Returns:
+      A struct.
+    """
+    return struct(files = files, roots = roots)
+
+def source_lines(file, destination):
+    """The lines of one file or tree, and its place.
+
+    Args:
+      file: File.
+      destination: path in the image.
+
+    Returns:
+      List of strings.
+    """
+    return [("--tree=" if file.is_directory else "--file=") + file.path, "--to=" + destination]
+
 def _file_lines(item):
+    left_out = {short_path: None for short_path in item.left_out}
+    for other in item.elsewhere:
+        left_out.update([(file.short_path, None) for file in other.files.to_list()])
+    reserved = {path: None for path in item.reserved}
     lines = []
-    left_out = {item.launcher.path: None} if item.launcher else {}
-    for package in item.elsewhere:
-        left_out.update([(file.path, None) for file in package.files.to_list()])
     for file in item.files.to_list():
-        if file.path in left_out:
+        if file.short_path in left_out:
             continue
-        lines.append(("--tree=" if file.is_directory else "--file=") + file.path)
-        lines.append("--to=" + runfiles_destination(item.roots, file.short_path))
+
+        # The worker applies globs to what is in a tree.
+        if not file.is_directory and not ships(file.short_path, item.include, item.exclude):
+            continue
+        destination = runfiles_destination(item.roots, file.short_path)
+        if destination in reserved:
+            fail("two files for %s in the image: %s, and what the default layer has there; change strip_prefix or launcher_dir" % (destination, file.path))
+        lines.extend(source_lines(file, destination))
     return lines
+
+def add_files(args, roots, files, left_out = [], elsewhere = [], reserved = [], include = [], exclude = []):
+    """Every file at its place in the runfiles.
+
+    Args:
+      args: Args.
+      roots: from image_roots or source_roots.
+      files: depset of File.
+      left_out: list of short paths that have other places.
+      elsewhere: list from held: what other layers have.
+      reserved: list of paths in the image that these files must not have.
+      include: list of globs; only files that match one. Empty: all.
+      exclude: list of globs; not these.
+    """
+    item = struct(
+        elsewhere = elsewhere,
+        exclude = exclude,
+        files = files,
+        include = include,
+        left_out = left_out,
+        reserved = reserved,
+        roots = roots,
+    )
+    add_lines(args, item, _file_lines)
 
 def _elsewhere_lines(item):
     lines = []
@@ -61,45 +159,31 @@ def _elsewhere_lines(item):
         lines.append("--to=" + runfiles_destination(item.roots, file.short_path))
     return lines
 
-def _empty_lines(item):
-    lines = []
-    for short_path in item.runfiles.empty_filenames.to_list():
-        lines.append("--empty")
-        lines.append("--to=" + runfiles_destination(item.roots, short_path))
-    return lines
-
-def add_files(args, roots, files, launcher = None, elsewhere = []):
-    """Every file at its place in the runfiles.
-
-    Args:
-      args: Args.
-      roots: from image_roots.
-      files: depset of File.
-      launcher: the one file that has another place.
-      elsewhere: list of PyLayerPackageInfo whose files other layers have.
-    """
-    item = struct(elsewhere = elsewhere, files = files, launcher = launcher, roots = roots)
-    _add(args, item, _file_lines)
-
-def add_elsewhere(args, roots, files):
+def add_elsewhere(args, other):
     """Every file as one that another layer delivers. It need not be an input.
 
     Args:
       args: Args.
-      roots: from image_roots.
-      files: depset of File.
+      other: from held.
     """
-    _add(args, struct(files = files, roots = roots), _elsewhere_lines)
+    add_lines(args, other, _elsewhere_lines)
+
+def _empty_lines(item):
+    lines = []
+    for short_path in item.runfiles.empty_filenames.to_list():
+        lines.append("--empty")
+        lines.append("--to=" + runfiles_destination(item.roots, empty_file_short_path(short_path)))
+    return lines
 
 def add_empty_files(args, roots, runfiles):
     """Python's implicit `__init__.py` files.
 
     Args:
       args: Args.
-      roots: from image_roots.
+      roots: from source_roots.
       runfiles: of the binary; asked for their names when the action runs.
     """
-    _add(args, struct(roots = roots, runfiles = runfiles), _empty_lines)
+    add_lines(args, struct(roots = roots, runfiles = runfiles), _empty_lines)
 
 def add_file_at(args, file, destination):
     """One file at a place of its own.
@@ -110,6 +194,17 @@ def add_file_at(args, file, destination):
       destination: path in the image.
     """
     args.add(file, format = "--tree=%s" if file.is_directory else "--file=%s")
+    args.add(destination, format = "--to=%s")
+
+def add_link(args, text, destination):
+    """A symbolic link.
+
+    Args:
+      args: Args.
+      text: what it says.
+      destination: path in the image.
+    """
+    args.add(text, format = "--symlink=%s")
     args.add(destination, format = "--to=%s")
 
 def relative_link(source, target):
@@ -131,5 +226,12 @@ def relative_link(source, target):
         common += 1
     return "/".join([".."] * (len(from_parts) - common) + to_parts[common:])
 
-def _add(args, item, map_each):
+def add_lines(args, item, map_each):
+    """The lines that a function makes of an item when the action runs.
+
+    Args:
+      args: Args.
+      item: a struct.
+      map_each: takes it, returns a list of strings.
+    """
     args.add_all([item], expand_directories = False, map_each = map_each)

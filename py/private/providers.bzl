@@ -5,11 +5,15 @@ PyLayerTierInfo = provider(
     fields = {
         "compression": "dict: group -> compression, as the worker writes it (`zstd:9`)",
         "default_compression": "string: the compression of every other layer",
+        "first_party": "dict: target of the main repository (`//lib:branding`) -> group",
         "group": "string: numeric gid of every entry",
-        "group_of": "dict: package -> group",
-        "members": "dict: group -> sorted list of its packages",
+        "group_of": "dict: package -> the group of the whole package",
+        "interpreter_group": "string: the group of the Python interpreter; empty: none",
+        "members": "dict: group -> sorted list of the packages that are in it as a whole",
         "owner": "string: numeric uid of every entry",
         "root": "string: where the launcher lands; runfiles are next to it",
+        "splits": "dict: package -> list of structs (`group`, `patterns`), sorted by group",
+        "strip_prefix": "string: first-party files below this folder land below `root`; empty: none do",
     },
 )
 
@@ -24,9 +28,9 @@ PyLayerPackageInfo = provider(
     doc = "A pip package, as found at one target.",
     fields = {
         "files": "depset of File: what it installs, one tree or many files",
-        "group": "string: the tier's group it is in; empty: none",
+        "group": "string: the tier's group that it is in as a whole; empty: none",
         "label": "string: the target",
-        "layer": "PyLayerBlobInfo of the package's own layer, or None",
+        "layers": "tuple of PyLayerBlobInfo: the package's own layers; empty: it has none",
         "name": "string: the package, named as PEP 503 says",
     },
 )
@@ -40,12 +44,34 @@ PyLayerBlobInfo = provider(
     },
 )
 
+PyLayerInterpreterInfo = provider(
+    doc = "The Python interpreter of a configuration.",
+    fields = {
+        "files": "depset of File: what it consists of; empty: the image has it at a path",
+        "layer": "PyLayerBlobInfo of its own layer, or None",
+        "path": "string: where the executable is in the runfiles; empty: nowhere",
+    },
+)
+
+PyLayerGroupFilesInfo = provider(
+    doc = "What a first-party target gives to its group.",
+    fields = {
+        "files": "depset of File",
+        "group": "string: the group",
+        "label": "string: the target",
+    },
+)
+
 PyLayerClosureInfo = provider(
     doc = "What the layer aspect knows about a target and all below it.",
     fields = {
+        "groups": "depset of PyLayerGroupFilesInfo",
+        "interpreters": "depset of PyLayerInterpreterInfo",
+        "is_package": "bool: the target itself is a package",
         "opaque": "bool: `sources` are the target's own runfiles, as they are",
+        "own": "depset of File: what a group with this target holds",
         "packages": "depset of PyLayerPackageInfo",
-        "sources": "depset of File: everything that is not in a package",
+        "sources": "depset of File: everything that is not in a package or a group",
     },
 )
 
@@ -53,5 +79,12 @@ PyLayerMergedInfo = provider(
     doc = "What the merge aspect made at a binary.",
     fields = {
         "layers": "list of PyLayerBlobInfo, sorted by group",
+    },
+)
+
+PyLayerBinariesInfo = provider(
+    doc = "The binaries of an image that has several.",
+    fields = {
+        "launchers": "list of File: their executables, sorted by label",
     },
 )

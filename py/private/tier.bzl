@@ -1,17 +1,8 @@
 """py_layer_tier: how packages are grouped into layers and compressed."""
 
 load(":compression.bzl", "parse_compression")
-load(":names.bzl", "parse_key")
 load(":providers.bzl", "PyLayerTierInfo")
-
-_GROUP_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+"
-
-def _check_group_name(label, group):
-    for character in group.elems():
-        if character not in _GROUP_NAME:
-            fail("py_layer_tier %s: group %s becomes part of file names; use letters, digits and . _ - + only" % (label, repr(group)))
-    if not group:
-        fail("py_layer_tier %s: a group has no name" % label)
+load(":tier_groups.bzl", "group_name_error", "read_groups")
 
 def _check_root(label, root):
     parts = root.split("/")
@@ -23,40 +14,30 @@ def _check_id(label, attribute, value):
     if not value.isdigit() or len(value) > 9:
         fail("py_layer_tier %s: %s must be a numeric id, got %s; names mean nothing in an image that is not known here" % (label, attribute, repr(value)))
 
-def _read_groups(label, groups):
-    """Returns package -> group and group -> packages."""
-    group_of = {}
-    key_of = {}
-    members = {}
-    for key, group in groups.items():
-        _check_group_name(label, group)
-        parsed = parse_key(key)
-        if parsed.error:
-            fail("py_layer_tier %s: groups has the key %s: %s" % (label, repr(key), parsed.error))
-        if parsed.glob != None:
-            fail(("py_layer_tier %s: groups has the key %s: groups of some of a package's files (%s) are not yet supported; " +
-                  "put the whole package into a group with \"@pip//%s\"") % (label, repr(key), repr(parsed.glob), parsed.package))
-        if parsed.package in group_of:
-            if group_of[parsed.package] != group:
-                fail("py_layer_tier %s: groups puts the package %s into %s (by %s) and into %s (by %s); keep one of the two" % (
-                    label,
-                    parsed.package,
-                    repr(group_of[parsed.package]),
-                    repr(key_of[parsed.package]),
-                    repr(group),
-                    repr(key),
-                ))
-            continue
-        group_of[parsed.package] = group
-        key_of[parsed.package] = key
-        members.setdefault(group, []).append(parsed.package)
-    return group_of, {group: sorted(packages) for group, packages in members.items()}
+def _read_strip_prefix(label, strip_prefix):
+    # `\/` for `/` is how rules_py's documentation has it.
+    prefix = strip_prefix.replace("\\/", "/")
+    if not prefix:
+        return ""
+    parts = prefix.split("/")
+
+    # A file of another repository has a path that begins with `../<repository>`.
+    rest = parts[1:] if parts[0] == ".." and len(parts) > 1 else parts
+    if "" in rest or "." in rest or ".." in rest:
+        fail("py_layer_tier %s: strip_prefix must be a folder or file of the repository such as services/api, without a slash at either end, `.` or `..`; got %s" % (label, repr(strip_prefix)))
+    return prefix
 
 def _py_layer_tier_impl(ctx):
     label = ctx.label
     if getattr(ctx.attr, "testonly", False):
         fail("py_layer_tier %s: a tier cannot be testonly, since //py:layer_tier and every image may refer to it; remove testonly" % label)
-    group_of, members = _read_groups(label, ctx.attr.groups)
+    if ctx.attr.interpreter_group:
+        error = group_name_error(ctx.attr.interpreter_group)
+        if error:
+            fail("py_layer_tier %s: interpreter_group: %s" % (label, error))
+    groups, error = read_groups(ctx.attr.groups, ctx.attr.interpreter_group)
+    if error:
+        fail("py_layer_tier %s: groups %s" % (label, error))
     compression = {}
     for group, setting in ctx.attr.compression.items():
         compression[group], error = parse_compression(setting)
@@ -71,11 +52,15 @@ def _py_layer_tier_impl(ctx):
     return [PyLayerTierInfo(
         compression = compression,
         default_compression = default_compression,
+        first_party = groups.first_party,
         group = ctx.attr.group,
-        group_of = group_of,
-        members = members,
+        group_of = groups.group_of,
+        interpreter_group = ctx.attr.interpreter_group,
+        members = groups.members,
         owner = ctx.attr.owner,
         root = ctx.attr.root,
+        splits = groups.splits,
+        strip_prefix = _read_strip_prefix(label, ctx.attr.strip_prefix),
     )]
 
 py_layer_tier = rule(
@@ -85,12 +70,15 @@ py_layer_tier = rule(
     py_layer_tier(
         name = "tier",
         groups = {
-            "@pip//torch": "torch",        # a layer of its own, shared by all images
-            "@pip//flask": "web",          # one layer for the three
+            "@pip//numpy": "numpy",                          # a layer of its own
+            "@pip//torch:torch/lib/*.so*": "torch_native",   # some files of a package; the rest is a layer, too
+            "@pip//flask": "web",                            # one layer for the three
             "@pip//jinja2": "web",
             "@pip//werkzeug": "web",
+            "//lib:branding": "branding",                    # a target of the main repository
         },
-        compression = {"torch": ["zstd", "3"]},
+        compression = {"torch_native": ["zstd", "3"]},
+        interpreter_group = "python",
     )
 
 Packages in no group are squashed into one layer. A tier is used by an image
@@ -110,9 +98,26 @@ that pins it (`layer_tier` of py_image_layer), or by every other image with
             doc = "Numeric gid of every file and directory.",
         ),
         "groups": attr.string_dict(
-            doc = "`@pip//package` -> group. A group of one package is made once and shared by every image that has the package; " +
-                  "a group of several is made for each binary. Any hub name stands for any hub, and a package's name may be " +
-                  "spelled in any way that PEP 503 holds equal.",
+            doc = """What -> group.
+
+`@pip//package` is a whole package. A group of one package is made once and
+shared by every image that has the package; a group of several is made for each
+binary. Any hub name stands for any hub, and a package's name may be spelled in
+any way that PEP 503 holds equal.
+
+`@pip//package:pattern` is the files of a package that match the pattern: `*`
+and `?` within a path component, `**` for any number of components, `[...]`
+and `{a,b}`. A pattern without a slash matches a file's name at any depth; one
+with a slash matches the path from `site-packages`. Each such group, and the
+rest of the package, is a layer that every image shares. A file that patterns of
+two groups match is in the first one, by name.
+
+`//folder:target` is a target of the main repository with its data, but not its
+`deps`: a layer of each image.""",
+        ),
+        "interpreter_group": attr.string(
+            doc = "The group of the Python interpreter, where it is one that Bazel builds or fetches: a layer of its own, " +
+                  "made once and shared by every image. Empty: the interpreter is in the default layer.",
         ),
         "owner": attr.string(
             default = "0",
@@ -121,6 +126,11 @@ that pins it (`layer_tier` of py_image_layer), or by every other image with
         "root": attr.string(
             default = "/app",
             doc = "Where the launcher lands in the image. The runfiles are next to it, in `<root>.runfiles`.",
+        ),
+        "strip_prefix": attr.string(
+            doc = "A folder: first-party files below it land below `root`, the folder's name taken off, instead of in the runfiles. " +
+                  "The launcher does the same if it is below the folder, and else is in `root` under its own name. " +
+                  "Packages and the interpreter stay in the runfiles.",
         ),
     },
     provides = [PyLayerTierInfo],

@@ -1,12 +1,16 @@
 """Analysis tests without any other repository: a test is a rule that looks at a target.
 
-Nothing is built: the worker is a stand-in (`:stub_toolchain`), chosen by a
+Nothing is built: the worker is a stand-in and so is the interpreter (`:stub_toolchain`,
+`:runtime_toolchain`), chosen by a
 transition, and the test's executable only prints what analysis has found.
 """
 
 _EXTRA_TOOLCHAINS = "//command_line_option:extra_toolchains"
 
-_STUB = str(Label("//py/tests:stub_toolchain"))
+_TOOLCHAINS = [
+    str(Label("//py/tests:stub_toolchain")),
+    str(Label("//py/tests:runtime_toolchain")),
+]
 
 TestActionsInfo = provider(
     doc = "What a target's rule does.",
@@ -22,14 +26,14 @@ _actions_aspect = aspect(
 
 _with_stub = analysis_test_transition(
     settings = {
-        _EXTRA_TOOLCHAINS: [_STUB],
+        _EXTRA_TOOLCHAINS: _TOOLCHAINS,
     },
 )
 
 _with_stub_and_failures = analysis_test_transition(
     settings = {
         "//command_line_option:allow_analysis_failures": "True",
-        _EXTRA_TOOLCHAINS: [_STUB],
+        _EXTRA_TOOLCHAINS: _TOOLCHAINS,
     },
 )
 

@@ -26,6 +26,57 @@ fake_wheel = rule(
     attrs = {"deps": attr.label_list()},
 )
 
+def _fake_runtime_impl(ctx):
+    return [platform_common.ToolchainInfo(py3_runtime = struct(
+        files = depset(ctx.files.stdlib),
+        interpreter = ctx.file.interpreter,
+    ))]
+
+# A toolchain with an interpreter.
+fake_runtime = rule(
+    implementation = _fake_runtime_impl,
+    attrs = {
+        "interpreter": attr.label(allow_single_file = True),
+        "stdlib": attr.label_list(allow_files = True),
+    },
+)
+
+def _fake_forward_impl(ctx):
+    actual = ctx.attr.actual[DefaultInfo]
+    providers = [DefaultInfo(files = actual.files, runfiles = actual.default_runfiles)]
+    if ctx.attr.forwards_groups:
+        providers.append(ctx.attr.actual[OutputGroupInfo])
+    return providers
+
+# A target that stands for the one behind `actual`.
+fake_forward = rule(
+    implementation = _fake_forward_impl,
+    attrs = {
+        "actual": attr.label(),
+        "forwards_groups": attr.bool(),
+    },
+)
+
+def _fake_archive_impl(ctx):
+    archive = ctx.actions.declare_file(ctx.label.name + ".zip")
+    ctx.actions.write(archive, "")
+    return [DefaultInfo(files = depset([archive]))]
+
+# Something made of its `deps`, which nobody needs afterwards.
+fake_archive = rule(
+    implementation = _fake_archive_impl,
+    attrs = {"deps": attr.label_list()},
+)
+
+def _fake_venv_impl(ctx):
+    return [DefaultInfo(runfiles = _merge_runfiles(ctx.runfiles(), ctx.attr.deps))]
+
+# A virtual environment.
+fake_venv = rule(
+    implementation = _fake_venv_impl,
+    attrs = {"deps": attr.label_list()},
+)
+
 def _py_unpacked_wheel_impl(ctx):
     tree = ctx.actions.declare_directory(ctx.label.name + ".tree")
     ctx.actions.run_shell(command = "mkdir -p %s && echo > %s/a.py" % (tree.path, tree.path), outputs = [tree])
@@ -61,7 +112,7 @@ def _fake_binary_impl(ctx):
     launcher = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(launcher, "#!/bin/sh\n", is_executable = True)
     runfiles = ctx.runfiles(
-        files = [launcher] + ctx.files.srcs + ctx.files.data,
+        files = [launcher] + ctx.files.srcs + ctx.files.data + ctx.files._interpreter,
         root_symlinks = {"top/own.txt": ctx.file.link} if ctx.file.link else {},
         symlinks = {
             "links/%s" % (file.basename): file
@@ -71,19 +122,70 @@ def _fake_binary_impl(ctx):
     return [DefaultInfo(
         executable = launcher,
         files = depset([launcher] + ctx.files.srcs),
-        runfiles = _merge_runfiles(runfiles, ctx.attr.deps + ctx.attr.data + ctx.attr.resolutions.keys()),
+        runfiles = _merge_runfiles(
+            runfiles,
+            ctx.attr.deps + ctx.attr.data + ctx.attr.resolutions.keys() + ([ctx.attr.venv] if ctx.attr.venv else []),
+        ),
     )]
+
+_BINARY_ATTRS = {
+    "data": attr.label_list(allow_files = True),
+    "deps": attr.label_list(),
+    "link": attr.label(allow_single_file = True),
+    "linked": attr.label_list(allow_files = True),
+    "resolutions": attr.label_keyed_string_dict(),
+    "srcs": attr.label_list(allow_files = True),
+    "venv": attr.label(),
+    "_interpreter": attr.label_list(),
+}
 
 # A binary, with every edge that pylayer follows.
 fake_binary = rule(
     implementation = _fake_binary_impl,
-    attrs = {
-        "data": attr.label_list(allow_files = True),
-        "deps": attr.label_list(),
-        "link": attr.label(allow_single_file = True),
-        "linked": attr.label_list(allow_files = True),
-        "resolutions": attr.label_keyed_string_dict(),
-        "srcs": attr.label_list(allow_files = True),
-    },
+    attrs = _BINARY_ATTRS,
     executable = True,
+)
+
+# One that brings the interpreter along, known by its kind.
+py_binary = rule(
+    implementation = _fake_binary_impl,
+    attrs = dict(_BINARY_ATTRS, _interpreter = attr.label_list(
+        allow_files = True,
+        default = [
+            Label("//py/tests:testdata/python/bin/python3"),
+            Label("//py/tests:testdata/python/lib/os.py"),
+        ],
+    )),
+    executable = True,
+)
+
+_COMPILATION_MODE = "//command_line_option:compilation_mode"
+
+def _opt_transition_impl(_settings, _attr):
+    return {_COMPILATION_MODE: "opt"}
+
+_opt_transition = transition(
+    implementation = _opt_transition_impl,
+    inputs = [],
+    outputs = [_COMPILATION_MODE],
+)
+
+# A binary that is built in a configuration of its own.
+opt_binary = rule(
+    implementation = _fake_binary_impl,
+    attrs = dict(_BINARY_ATTRS, _allowlist_function_transition = attr.label(
+        default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
+    )),
+    cfg = _opt_transition,
+    executable = True,
+)
+
+def _generated_impl(ctx):
+    file = ctx.actions.declare_file(ctx.label.name + ".txt")
+    ctx.actions.write(file, "")
+    return [DefaultInfo(files = depset([file]))]
+
+# A file that each configuration has anew.
+generated = rule(
+    implementation = _generated_impl,
 )

@@ -1,6 +1,7 @@
 """Tests of what py_image_layer makes: files, order, actions, inputs, arguments."""
 
 load("//py/private:actions.bzl", "EXECUTION_REQUIREMENTS")
+load("//py/private:layer_aspect.bzl", "targets_of")
 load(":analysis.bzl", "TestActionsInfo", "expect_equal", "result", "target_of", "target_test")
 
 def _names(depset_of_files):
@@ -104,4 +105,30 @@ def _requirements_test_impl(_ctx):
 requirements_test = rule(
     implementation = _requirements_test_impl,
     analysis_test = True,
+)
+
+def _edges_test_impl(ctx):
+    failures = []
+    first, second = ctx.attr.first, ctx.attr.second
+    for what, value, wanted in [
+        ("a label", first, [first]),
+        ("a list", [first, second], [first, second]),
+        ("labels to strings", {first: "a", second: "b"}, [first, second]),
+        ("strings to labels", {"a": first, "b": second}, [first, second]),
+        ("strings to lists", {"a": [first, second]}, [first, second]),
+        ("strings", ["a"], []),
+        ("nothing", None, []),
+    ]:
+        got = [target.label for target in targets_of(value)]
+        expect_equal(failures, what, got, [target.label for target in wanted])
+    return result(failures)
+
+# The targets in an attribute, whatever its type.
+edges_test = rule(
+    implementation = _edges_test_impl,
+    analysis_test = True,
+    attrs = {
+        "first": attr.label(mandatory = True),
+        "second": attr.label(mandatory = True),
+    },
 )

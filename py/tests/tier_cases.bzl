@@ -12,13 +12,13 @@ _CASES = {
         {"default_compression": ["gzip", "10"]},
         ["default_compression", "level \"10\"", "1 to 9"],
     ),
-    "first_party": (
-        {"groups": {"//lib:branding": "g"}},
-        ["//lib:branding", "`@pip//package`"],
+    "first_party_pattern": (
+        {"groups": {"//lib:*.png": "g"}},
+        ["//lib:*.png", "only the files of a package", "as a whole"],
     ),
-    "glob": (
-        {"groups": {"@pip//torch:torch/lib/*.so*": "g"}},
-        ["torch/lib/*.so*", "not yet supported", "\"@pip//torch\""],
+    "first_party_with_package": (
+        {"groups": {"//lib:branding": "g", "@pip//flask": "g"}},
+        ["//lib:branding", "the package flask", "a group of its own"],
     ),
     "group": (
         {"group": "staff"},
@@ -28,6 +28,18 @@ _CASES = {
         {"groups": {"@pip//a": "a/b"}},
         ["group \"a/b\"", "file names"],
     ),
+    "interpreter_group_name": (
+        {"interpreter_group": "py/thon"},
+        ["interpreter_group", "\"py/thon\"", "file names"],
+    ),
+    "interpreter_group_taken": (
+        {"groups": {"@pip//numpy": "python"}, "interpreter_group": "python"},
+        ["the package numpy", "\"python\"", "the Python interpreter"],
+    ),
+    "key": (
+        {"groups": {"numpy": "g"}},
+        ["\"numpy\"", "`@pip//package`", "`//folder:target`"],
+    ),
     "level": (
         {"compression": {"g": ["zstd", "23"]}},
         ["level \"23\"", "zstd", "1 to 22"],
@@ -36,6 +48,10 @@ _CASES = {
         {"owner": "nobody"},
         ["owner must be a numeric id", "\"nobody\""],
     ),
+    "reserved": (
+        {"groups": {"@pip//numpy": "default"}},
+        ["@pip//numpy", "\"default\" is taken"],
+    ),
     "root": (
         {"root": "app"},
         ["root must be an absolute path", "\"app\""],
@@ -43,6 +59,22 @@ _CASES = {
     "setting": (
         {"compression": {"g": ["zstd", "3", "long"]}},
         ["[algorithm, level]"],
+    ),
+    "split_and_merged": (
+        {"groups": {"@pip//flask": "web", "@pip//torch": "web", "@pypi//torch:*.so": "native"}},
+        ["the package torch", "\"web\"", "(flask)", "\"*.so\"", "a group of its own"],
+    ),
+    "split_into_itself": (
+        {"groups": {"@pip//torch": "torch", "@pip//torch:*.so": "torch"}},
+        ["the package torch", "*.so", "the same group \"torch\""],
+    ),
+    "strip_prefix": (
+        {"strip_prefix": "a/../b"},
+        ["strip_prefix", "\"a/../b\""],
+    ),
+    "strip_prefix_absolute": (
+        {"strip_prefix": "/a"},
+        ["strip_prefix", "\"/a\""],
     ),
     "testonly": (
         {"testonly": True},

@@ -1,0 +1,96 @@
+"""py_image_layer, as users call it."""
+
+load(":binaries.bzl", "py_image_binaries")
+load(":image_layer.bzl", "py_image_layer_rule")
+
+def _is_glob(key):
+    return type(key) == "string" and ("*" in key or "?" in key)
+
+def py_image_layer(
+        name,
+        binary = None,
+        binaries = None,
+        launcher_dir = "/app/bin",
+        groups = {},
+        group_execution_requirements = {},
+        group_compress_levels = {},
+        layer_tier = None,
+        platform = None,
+        tags = [],
+        **kwargs):
+    """Makes the layers of a container image for a Python binary, or for several.
+
+    The default outputs are the layers, compressed, in the order in which they
+    go into the image, seldom-changing first: the interpreter; packages with
+    layers of their own, by name; groups of several packages, by name; all other
+    packages, squashed into one; groups of first-party files, by name; and the
+    default layer with the launcher and the sources.
+
+    Output groups: `deps` (all layers but the default one), `sources` (the
+    default layer), `metadata` (a JSON file for each layer, in the same order,
+    with its digest, diff_id, size and media type).
+
+    In the image the launcher is at `/app` (`root` of the tier), and everything
+    else at its place in `/app.runfiles`. An image of these layers on a base
+    that has python3 runs with the entry point `["/app"]`.
+
+    Also made: `<name>_no_src`, the layers of the output group `deps`, and
+    `<name>_only_src`, the default layer.
+
+    Args:
+      name: the target's name. The names of the image's own layers begin with it.
+      binary: label of the `py_binary`, or of any other executable with packages in its runfiles.
+      binaries: labels of several binaries, in place of `binary`. The order does not matter.
+      launcher_dir: where the launchers of `binaries` go, each under its own name.
+      groups: label of a first-party target -> name of a group. The target's outputs and data (not
+        its `deps`) are a layer of their own. Several targets may be in one group. Groups of
+        packages, and of some of a package's files, belong to the tier.
+      group_execution_requirements: layer -> list of `key=value` or `key`, for the layers that the
+        image itself makes: "packages" (the squashed one), "default", and groups of first-party
+        files; for example `{"packages": ["no-remote-cache"]}`.
+      group_compress_levels: layer -> level of gzip, for the same layers, in place of what the tier
+        says. `compression` of the tier can do more.
+      layer_tier: label of the `py_layer_tier` of this image. Default: what the flag
+        `--@pylayer//py:layer_tier` says, which is an empty tier if it is not given.
+      platform: label of the platform that the image is for. Default: that of the build.
+      tags: tags of all targets. `manual` is added: layers are built when something asks for them.
+      **kwargs: attributes that every rule has, such as `visibility` and `testonly`.
+    """
+    tags = tags + ["manual"] if "manual" not in tags else tags
+    merged = None
+    if binaries != None:
+        merged = name + "_binaries"
+        py_image_binaries(
+            name = merged,
+            binaries = binaries,
+            image = "//%s:%s" % (native.package_name(), name),
+            tags = tags,
+            testonly = kwargs.get("testonly"),
+            visibility = ["//visibility:private"],
+        )
+    misplaced_globs = []
+    if type(groups) == "dict":
+        misplaced_globs = [key for key in groups if _is_glob(key)]
+        groups = {key: group for key, group in groups.items() if not _is_glob(key)}
+    py_image_layer_rule(
+        name = name,
+        binaries = merged,
+        binary = binary,
+        group_compress_levels = group_compress_levels,
+        group_execution_requirements = group_execution_requirements,
+        groups = groups,
+        launcher_dir = launcher_dir,
+        layer_tier = layer_tier,
+        misplaced_globs = misplaced_globs,
+        platform = platform,
+        tags = tags,
+        **kwargs
+    )
+    for suffix, output_group in [("_no_src", "deps"), ("_only_src", "sources")]:
+        native.filegroup(
+            name = name + suffix,
+            srcs = [name],
+            output_group = output_group,
+            tags = tags,
+            **kwargs
+        )

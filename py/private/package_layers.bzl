@@ -1,0 +1,50 @@
+"""The layers of one package, made where the package is declared.
+
+They depend on the package and the tier alone, not on an image: every image that
+has the package has the same files.
+"""
+
+load(":actions.bzl", "MNEMONIC_PACKAGE", "add_packages", "new_layer", "run_layer")
+load(":paths.bzl", "image_roots")
+
+def _layer(ctx, tier, stem, group, found, what, include, exclude):
+    layer = new_layer(ctx, tier, stem, group)
+    inputs = add_packages(layer.args, image_roots(ctx, tier), [found], include, exclude)
+    return run_layer(
+        ctx,
+        layer,
+        MNEMONIC_PACKAGE,
+        group or found.name,
+        what,
+        depset(transitive = inputs),
+    )
+
+def package_layers(ctx, tier, name, found):
+    """The layers that the tier asks for.
+
+    A file that patterns of several groups match is in the layer of the first
+    group, by name: later groups leave out what earlier ones match, and the rest
+    of the package leaves out all.
+
+    Args:
+      ctx: of the layer aspect.
+      tier: PyLayerTierInfo.
+      name: the target's.
+      found: from package_of.
+
+    Returns:
+      A tuple of PyLayerBlobInfo; empty: the package has no layer of its own.
+    """
+    group = tier.group_of.get(found.name, "")
+    stem = name + "_pip_layer"
+    layers = []
+    earlier = []
+    for split in tier.splits.get(found.name, []):
+        what = "some files of " + found.name
+        layers.append(_layer(ctx, tier, stem + "_" + split.group, split.group, found, what, split.patterns, earlier))
+        earlier = earlier + split.patterns
+    if earlier:
+        layers.append(_layer(ctx, tier, stem, group, found, "the rest of " + found.name, [], earlier))
+    elif group and len(tier.members[group]) == 1:
+        layers.append(_layer(ctx, tier, stem, group, found, found.name, [], []))
+    return tuple(layers)

@@ -1,0 +1,5 @@
+"""A tool."""
+
+import in_tool
+
+print(in_tool.NAME)

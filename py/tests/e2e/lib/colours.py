@@ -1,0 +1,3 @@
+"""Colours."""
+
+COLOUR = "blue"

@@ -1,0 +1,5 @@
+"""Somebody else's."""
+
+import tagged
+
+print("elsewhere", tagged.NAME)

@@ -1,0 +1,36 @@
+"""Tests of what a lockfile of prebuilt workers may say."""
+
+load("//py/private:prebuilt.bzl", "lockfile_error")
+load(":analysis.bzl", "result")
+
+_DIGEST = "0123456789abcdef" * 4
+
+_GOOD = {"workers": {"linux-x86_64": {"sha256": _DIGEST, "urls": ["https://example.com/pylayer"]}}}
+
+_BAD = [
+    ([], "no \"workers\""),
+    ({}, "no \"workers\""),
+    ({"workers": {}}, "no \"workers\""),
+    ({"workers": {"beos-x86_64": {}}}, "\"beos-x86_64\""),
+    ({"workers": {"linux-x86_64": {"sha256": _DIGEST}}}, "\"urls\""),
+    ({"workers": {"linux-x86_64": {"sha256": _DIGEST, "urls": "https://example.com"}}}, "\"urls\""),
+    ({"workers": {"linux-x86_64": {"urls": ["https://example.com"]}}}, "\"sha256\""),
+    ({"workers": {"linux-x86_64": {"sha256": _DIGEST.upper(), "urls": ["https://example.com"]}}}, "\"sha256\""),
+    ({"workers": {"linux-x86_64": {"sha256": "", "urls": ["https://example.com"]}}}, "\"sha256\""),
+]
+
+def _lockfile_test_impl(_ctx):
+    failures = []
+    if lockfile_error(_GOOD):
+        failures.append("a good lockfile is refused: %s" % lockfile_error(_GOOD))
+    for lock, wanted in _BAD:
+        error = lockfile_error(lock) or "nothing"
+        if wanted not in error:
+            failures.append("%s: got %s, wanted %s" % (lock, error, wanted))
+    return result(failures)
+
+# Good and bad lockfiles.
+lockfile_test = rule(
+    implementation = _lockfile_test_impl,
+    analysis_test = True,
+)
