@@ -34,6 +34,7 @@ const HELP: &str = "\
 pylayer's own commands.
 
 Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps of it
+       cargo xtask soak                      tests that take minutes
        cargo xtask demo                      builds the layers of examples/webapi, and shows them
        cargo xtask bench [--set=NAME] [--runs=N]
                                              CPU time and size of layers against bsdtar's
@@ -57,6 +58,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     let mut parser = lexopt::Parser::from_args(arguments);
     match parser.next()? {
         Some(Value(command)) if command == "test" => test(parser),
+        Some(Value(command)) if command == "soak" => soak(parser),
         Some(Value(command)) if command == "demo" => demo(parser),
         Some(Value(command)) if command == "bench" => bench(parser),
         None | Some(Long("help") | Short('h')) => {
@@ -80,6 +82,13 @@ fn test(mut parser: lexopt::Parser) -> Result<()> {
         }
     }
     test::run(&Project::find()?, &steps)
+}
+
+fn soak(mut parser: lexopt::Parser) -> Result<()> {
+    if let Some(other) = parser.next()? {
+        return Err(other.unexpected().into());
+    }
+    test::soak(&Project::find()?)
 }
 
 fn demo(mut parser: lexopt::Parser) -> Result<()> {

@@ -50,6 +50,18 @@ const STEPS: &[Step] = &[
         run: rules,
     },
     Step {
+        name: "rule-sources",
+        what: "the rules' sources and their documentation agree",
+        needs: &[install::PYTHON],
+        run: rule_sources,
+    },
+    Step {
+        name: "images",
+        what: "images of many kinds, made by Bazel with the release worker",
+        needs: &[install::CC, install::BAZEL, install::PYTHON, install::ZSTD],
+        run: images,
+    },
+    Step {
         name: "bazel",
         what: "layers made by Bazel with the release worker",
         needs: &[
@@ -141,6 +153,27 @@ fn rules(project: &Project) -> Result<()> {
     .shown();
     let mut command = bazel.building("test");
     shell::run(command.args(["--test_output=errors", "//py/tests/..."]))
+}
+
+fn rule_sources(project: &Project) -> Result<()> {
+    ["py/tests/docs_test.py", "py/tests/source_test.py"].into_iter().try_for_each(|script| {
+        let mut python = Command::new("python3");
+        shell::run(python.arg(script).current_dir(&project.root))
+    })
+}
+
+fn images(project: &Project) -> Result<()> {
+    let worker = project.worker()?;
+    let mut python = Command::new("python3");
+    python.arg("py/tests/e2e/run.py").current_dir(&project.root).env("PYLAYER_BINARY", worker);
+    shell::run(&mut python)
+}
+
+/// Runs the tests that take minutes.
+pub(crate) fn soak(project: &Project) -> Result<()> {
+    install::all(&[install::CC, install::UTIL_LINUX, install::ZSTD])?;
+    let mut tests = project.cargo(&["test", "--release", "--locked", "--test=black_box"]);
+    shell::run(tests.args(["--", "--ignored", "--nocapture"]))
 }
 
 fn bazel(project: &Project) -> Result<()> {
