@@ -30,6 +30,7 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Bazel in a workspace. All share one output user root, so what is fetched is fetched once.
+#[expect(clippy::disallowed_methods, reason = "the environment says which worker to test")]
 pub(crate) fn bazel(workspace: &Path) -> Bazel {
     // Cargo's own build of the worker does, too, though slowly.
     let worker = std::env::var_os("PYLAYER_BINARY").map(PathBuf::from);
