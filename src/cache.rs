@@ -55,6 +55,7 @@ pub struct Cache {
     borders: Memory<Vec<u8>>,
     store: Option<Store>,
     flights: Flights,
+    /// Look-ups that are not written down yet.
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -234,18 +235,18 @@ impl Cache {
         self.flights.wait(check)
     }
 
-    /// Counts look-ups, for `pylayer cache stat`.
+    /// Counts look-ups, for `pylayer cache stat`; [`tidy`](Self::tidy) writes them down.
     pub fn count(&self, hits: u64, misses: u64) {
         self.hits.fetch_add(hits, Ordering::Relaxed);
         self.misses.fetch_add(misses, Ordering::Relaxed);
-        if let Some(store) = &self.store {
-            store.count(hits, misses);
-        }
     }
 
-    /// Collects what is over the limit, if so much was stored that it may be.
+    /// Writes the counts down, and collects what is over the limit, if so much was stored that it
+    /// may be. Delays no request where it is called in the background.
     pub fn tidy(&self) {
+        let counts = [&self.hits, &self.misses].map(|count| count.swap(0, Ordering::Relaxed));
         if let Some(store) = &self.store {
+            store.count(counts);
             store.tidy();
         }
     }

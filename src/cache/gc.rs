@@ -202,11 +202,14 @@ pub(super) fn collect(root: &Path, limit: u64) -> Result<u64> {
 }
 
 /// Adds to the counters. They are for people: a count lost in a crash is no loss.
-pub(super) fn count(root: &Path, hits: u64, misses: u64) {
+pub(super) fn count(root: &Path, counts: [(&str, u64); 2]) {
+    if counts.iter().all(|(_, more)| *more == 0) {
+        return;
+    }
     let Ok(Some(_lock)) = directory::try_lock(&root.join("locks").join("counters")) else {
         return;
     };
-    for (name, more) in [("hits", hits), ("misses", misses)] {
+    for (name, more) in counts {
         if more > 0 {
             let path = root.join(name);
             directory::overwrite(&path, &(counter(&path) + more).to_le_bytes());

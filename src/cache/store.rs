@@ -155,8 +155,8 @@ impl Store {
     }
 
     /// Adds to the counters that all processes share.
-    pub(super) fn count(&self, hits: u64, misses: u64) {
-        gc::count(&self.root, hits, misses);
+    pub(super) fn count(&self, [hits, misses]: [u64; 2]) {
+        gc::count(&self.root, [("hits", hits), ("misses", misses)]);
     }
 
     /// Collects if this process has stored a good part of what the cache may hold.

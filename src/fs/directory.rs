@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self as std_fs, DirBuilder, File, FileTimes, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::SystemTime;
@@ -74,7 +74,9 @@ pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
     }
 }
 
-/// Writes a file in place: for what may be lost.
+/// Writes a file's first bytes in place: for what may be lost. To make it empty first would have
+/// ext4 write it to the disk at once.
 pub fn overwrite(path: &Path, bytes: &[u8]) {
-    drop(std_fs::write(path, bytes));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    drop(file.and_then(|mut file| file.write_all(bytes)));
 }

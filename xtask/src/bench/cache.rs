@@ -164,6 +164,7 @@ fn source(tree: &Path) -> Result<PathBuf> {
 /// The cost of copying a blob's bytes.
 fn cat(blob: &Path, folder: &Path) -> Result<Cost> {
     let script = "exec cat \"$0\" > \"$1\"";
+    drop(fs::remove_file(folder.join("copy")));
     let mut command = Command::new("sh");
     measure(command.args(["-c", script]).arg(blob).arg(folder.join("copy")))
 }
