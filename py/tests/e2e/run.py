@@ -333,16 +333,18 @@ class Builds(Built):
                 self.assertIn(word, result.stderr)
 
     def test_a_warning_is_in_the_log(self) -> None:
-        (log,) = self.workspace.files("//:warned", "--output_groups=_validation")
-        self.assertEqual(log.name, "warned_validation.log")
-        self.assertEqual(log.read_text(), "WARNING: image has 2 layers (warn threshold: 1, hard limit: 127).\n")
+        warning = "WARNING: image has 2 layers (warn threshold: 1, hard limit: 127).\n"
+        result = self.workspace.run("build", "//:warned")
+        self.assertIn(warning, result.stderr)
+        log = self.workspace.folder / "bazel-bin/warned_validation.log"
+        self.assertEqual(log.read_text(), warning)
 
     def test_too_large_an_image_fails_with_advice(self) -> None:
         result = self.workspace.run("build", "//:too_large", check=False)
         self.assertNotEqual(result.returncode, 0)
         for line in [
-            "ERROR: squashed pip layer is 3MB (threshold 2MB).",
-            "WARNING: in-data is 3MB (threshold 2MB): unusually large for a package.",
+            "ERROR: squashed pip layer is 3.0MB (threshold 2.0MB).",
+            "WARNING: in-data is 3.0MB (threshold 2.0MB): unusually large for a package.",
             'py_layer_tier(\n    name = "layers",\n    groups = {\n        "@pip//in-data": "in-data",\n    },\n',
             '    compression = {\n        "in-data": ["zstd", "3"],\n    },\n)\n',
         ]:
