@@ -237,6 +237,14 @@ class Builds(Built):
         self.assertEqual(app, server)
         self.assertEqual(len(app), 2 * 7)
 
+    def test_two_images_of_one_binary_share_its_merged_layers(self) -> None:
+        def outputs(name: str) -> set[str]:
+            actions = self.workspace.actions(f'mnemonic("PyImageMergedLayer", deps(//:{name}))')
+            return {output for action in actions for output in action.outputs}
+
+        self.assertEqual(outputs("app"), outputs("app_again"))
+        self.assertEqual({pathlib.Path(path).name for path in outputs("app")}, {f"app_merged_pip_layer_merged.tar.gz{end}" for end in ("", ".json")})
+
     def test_actions(self) -> None:
         actions = self.workspace.actions('mnemonic("PyImage.*", deps(//:app))')
         self.assertEqual({action.mnemonic for action in actions}, LAYER_MNEMONICS | {"PyImageLayerValidate"})
