@@ -87,14 +87,15 @@ NAMES = ["p%d" % number for number in range({packages})]
 
 [{kind}_package(name = name, files = {files}) for name in NAMES]
 
-[{kind}_package(name = "growth_%d" % files, files = files) for files in {growth}]
+# As many digits in each name: they are in the arguments.
+[{kind}_package(name = "growth_%d" % (10000 + files), files = files) for files in {growth}]
 
 py_layer_tier(
     name = "tier",
     groups = dict(
         [("@pip//p%d" % n, "own_%d" % n) for n in range({packages} // 6)] +
         [("@pip//p%d" % n, "merged_%d" % (n % 2)) for n in range({packages} // 6, {packages} // 2)] +
-        [("@pip//growth-%d" % n, "growth_%d" % n) for n in {growth}],
+        [("@pip//growth-%d" % (10000 + n), "growth_%d" % n) for n in {growth}],
     ),
 )
 
@@ -104,7 +105,7 @@ py_layer_tier(
 
 [filegroup(name = "%s_%d" % (what, images), srcs = ["%s_%d" % (one, n) for n in range(images)]) for one, what in [("image", "images"), ("binary", "binaries")] for images in {images}]
 
-binary(name = "growth", deps = ["growth_%d" % files for files in {growth}])
+binary(name = "growth", deps = ["growth_%d" % (10000 + files) for files in {growth}])
 
 py_image_layer(name = "growth_image", binary = "growth", layer_tier = "tier")
 """
@@ -164,7 +165,9 @@ class Workspace:
             lines = action["arguments"][1:]
             layer = re.search(r"--output=\S*/growth_(\d+)_pip_layer", "\n".join(lines))
             if layer:
-                sizes[int(layer[1])] = sum(len(line.encode()) + 1 for line in lines)
+                sizes[int(layer[1]) - 10000] = sum(len(line.encode()) + 1 for line in lines)
+        if kind == "tree" and len(set(sizes.values())) != 1:
+            sys.exit(f"the arguments of a tree's layer grow with its files: {sizes}")
         return [sizes[files] for files in GROWTH]
 
 
@@ -183,17 +186,19 @@ def measure(workspace: Workspace, runs: int) -> str:
             before, heap_before = workspace.analysis(f"//{kind}:binaries_{images}", runs)
             after, heap_after = workspace.analysis(f"//{kind}:images_{images}", runs)
             costs.append([names[kind], images, f"{before:.1f} s", f"{after:.1f} s", f"{heap_before} MiB", f"{heap_after} MiB"])
-            found = workspace.actions(f"//{kind}:images_{images}")
-            counts.append([names[kind], images, *[found[mnemonic] for mnemonic in MNEMONICS]])
-            print(costs[-1], counts[-1], file=sys.stderr)
+            print(*costs[-1], file=sys.stderr)
+            # The same for both kinds, and slow to ask for where files are many.
+            if kind == "tree":
+                found = workspace.actions(f"//{kind}:images_{images}")
+                counts.append([images, *[found[mnemonic] for mnemonic in MNEMONICS]])
         params.append([names[kind], *[f"{size:,}" for size in workspace.params(kind)]])
     version = workspace.bazel("info", "release").strip()
     return PAGE.format(
-        actions=table(["packages", "images", *[f"`{name}`" for name in MNEMONICS]], counts),
+        actions=table(["images", *[f"`{name}`" for name in MNEMONICS]], counts),
         costs=table(["packages", "images", "binaries alone", "with images", "heap, binaries alone", "heap, with images"], costs),
         files=FILES,
         packages=PACKAGES,
-        params=table(["packages", *[f"{files:,} files" for files in GROWTH]], params),
+        params=table(["packages", *[f"files: {files:,}" for files in GROWTH]], params),
         version=version,
         cores=os.cpu_count(),
     )
@@ -202,7 +207,7 @@ def measure(workspace: Workspace, runs: int) -> str:
 PAGE = """\
 # What images cost at analysis
 
-Made by `python3 py/tests/analysis_cost.py`, which prints this page; Bazel: {version}, {cores} cores, other work on the machine.
+Made by `python3 py/tests/analysis_cost.py`, which prints this page; Bazel: {version}, {cores} cores. Single runs: with other work on the machine, seconds come and go.
 
 The workspace has {packages} packages of {files} files, either as one tree each or as separate files. Every image has a binary of its own with all packages: ten with layers of their own, twenty in two groups, thirty in none.
 
@@ -218,7 +223,7 @@ A package's layer is one action however many images have it. Each image adds its
 {actions}
 ## Arguments
 
-Bytes of the params file of one package's layer. A tree is one line, whatever it holds: the numbers differ by the digits in the package's name. Separate files are two lines each, made when the action runs and not at analysis.
+Bytes of the params file of one package's layer. A tree is one line, whatever it holds, which the script makes sure of. Separate files are two lines each, made when the action runs and not at analysis.
 
 {params}"""
 
