@@ -243,7 +243,7 @@ class Builds(Built):
             return {output for action in actions for output in action.outputs}
 
         self.assertEqual(outputs("app"), outputs("app_again"))
-        self.assertEqual({pathlib.Path(path).name for path in outputs("app")}, {f"app_merged_pip_layer_merged.tar.gz{end}" for end in ("", ".json")})
+        self.assertIn("app_merged_pip_layer_merged.tar.gz", {pathlib.Path(path).name for path in outputs("app")})
 
     def test_actions(self) -> None:
         actions = self.workspace.actions('mnemonic("PyImage.*", deps(//:app))')
