@@ -1,4 +1,4 @@
-"""The one place where an action is made: a call of the worker for one layer."""
+"""The one place where an action is made: a call of the worker."""
 
 load(":compat.bzl", "TOOLCHAIN_TYPE", "toolchain_of_action")
 load(":compression.bzl", "blob_suffix")
@@ -14,7 +14,10 @@ MNEMONIC_MERGED = "PyImageMergedLayer"
 # The squashed and the default layer and those of groups, made at an image.
 MNEMONIC_IMAGE = "PyImageLayer"
 
-# The same for every layer, as are the worker's startup arguments (there are
+# The check of an image's layers.
+MNEMONIC_CHECK = "PyImageLayerValidate"
+
+# The same for every call, as are the worker's startup arguments (there are
 # none): so one process serves all mnemonics.
 EXECUTION_REQUIREMENTS = {
     "requires-worker-protocol": "proto",
@@ -93,18 +96,29 @@ def run_layer(ctx, layer, mnemonic, name, what, inputs, execution_requirements =
     Returns:
       PyLayerBlobInfo.
     """
-    _run_worker(
+    run_worker(
         ctx,
         layer.args,
-        mnemonic,
-        "Layer of %s for %s" % (what, ctx.label),
-        inputs,
-        [layer.blob, layer.metadata],
-        execution_requirements,
+        mnemonic = mnemonic,
+        progress_message = "Layer of %s for %s" % (what, ctx.label),
+        inputs = inputs,
+        outputs = [layer.blob, layer.metadata],
+        execution_requirements = execution_requirements,
     )
     return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name)
 
-def _run_worker(ctx, args, mnemonic, progress_message, inputs, outputs, execution_requirements):
+def run_worker(ctx, args, mnemonic, progress_message, inputs, outputs, execution_requirements = {}):
+    """Makes an action of the worker.
+
+    Args:
+      ctx: of a rule or an aspect with the worker's toolchain.
+      args: Args, in a file of arguments.
+      mnemonic: one of those above.
+      progress_message: what Bazel shows while it runs.
+      inputs: depset of File.
+      outputs: list of File.
+      execution_requirements: in addition to those of every call.
+    """
     requirements = dict(EXECUTION_REQUIREMENTS)
     requirements.update(execution_requirements)
     ctx.actions.run(

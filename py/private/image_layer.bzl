@@ -1,6 +1,7 @@
 """py_image_layer's rule: the layers of one binary, or of several, in order."""
 
 load(":binaries.bzl", "launchers_of")
+load(":check.bzl", "check_image")
 load(":compat.bzl", "TOOLCHAIN_TYPE")
 load(":default_layer.bzl", "default_layer", "squashed_layer")
 load(":groups.bzl", "group_layers", "groups_of_image")
@@ -56,9 +57,11 @@ def _py_image_layer_impl(ctx):
     sources = default_layer(ctx, tier, own_roots, contents, settings)
     deps = [layer.blob for layer in layers]
     layers.append(sources)
+    log = check_image(ctx, layers, squashed)
     return [
         DefaultInfo(files = depset([layer.blob for layer in layers])),
         OutputGroupInfo(
+            _validation = depset([log]),
             deps = depset(deps),
             metadata = depset([layer.metadata for layer in layers]),
             sources = depset([sources.blob]),
@@ -69,6 +72,9 @@ py_image_layer_rule = rule(
     implementation = _py_image_layer_impl,
     doc = "Makes the layers of an image. Use the macro py_image_layer, which adds more targets.",
     attrs = {
+        "base_layers": attr.int(
+            doc = "How many layers the base image has: they count for the checker.",
+        ),
         "binaries": attr.label(
             aspects = [layer_aspect, merge_aspect],
             doc = "The target that stands for several binaries.",
@@ -99,11 +105,23 @@ py_image_layer_rule = rule(
             doc = "The py_layer_tier of this image. It beats the flag //py:layer_tier.",
             providers = [PyLayerTierInfo],
         ),
+        "max_layers": attr.int(
+            default = 127,
+            doc = "More layers fail the check.",
+        ),
         "misplaced_globs": attr.string_list(
             doc = "Keys of `groups` that are no labels.",
         ),
         "platform": attr.label(
             doc = "The platform that the image is for. Default: that of the build.",
+        ),
+        "warn_layer_count": attr.int(
+            default = 90,
+            doc = "More layers are worth a warning.",
+        ),
+        "warn_remote_cache_threshold_mb": attr.int(
+            default = 200,
+            doc = "More MiB of packages in no group fail the check; of one such package, they are worth a warning.",
         ),
         "_allowlist_function_transition": attr.label(
             default = "@bazel_tools//tools/allowlists/function_transition_allowlist",

@@ -16,6 +16,10 @@ def py_image_layer(
         group_compress_levels = {},
         layer_tier = None,
         platform = None,
+        base_layers = 0,
+        max_layers = 127,
+        warn_layer_count = 90,
+        warn_remote_cache_threshold_mb = 200,
         tags = [],
         **kwargs):
     """Makes the layers of a container image for a Python binary, or for several.
@@ -28,7 +32,8 @@ def py_image_layer(
 
     Output groups: `deps` (all layers but the default one), `sources` (the
     default layer), `metadata` (a JSON file for each layer, in the same order,
-    with its digest, diff_id, size and media type).
+    with its digest, diff_id, size and media type), `_validation` (the checker's
+    log: Bazel makes it with every build of the image).
 
     In the image the launcher is at `/app` (`root` of the tier), and everything
     else at its place in `/app.runfiles`. An image of these layers on a base
@@ -53,6 +58,12 @@ def py_image_layer(
       layer_tier: label of the `py_layer_tier` of this image. Default: what the flag
         `--@pylayer//py:layer_tier` says, which is an empty tier if it is not given.
       platform: label of the platform that the image is for. Default: that of the build.
+      base_layers: how many layers the base image has. They count for the limits below.
+      max_layers: more layers fail the check. 127 is what container runtimes take.
+      warn_layer_count: more layers are worth a warning.
+      warn_remote_cache_threshold_mb: more MiB of packages that are in no group, all together, fail
+        the check, which then says what to put into the tier; of one such package, they are worth a
+        warning. What is measured is what ships.
       tags: tags of all targets. `manual` is added: layers are built when something asks for them.
       **kwargs: attributes that every rule has, such as `visibility` and `testonly`.
     """
@@ -74,6 +85,7 @@ def py_image_layer(
         groups = {key: group for key, group in groups.items() if not _is_glob(key)}
     py_image_layer_rule(
         name = name,
+        base_layers = base_layers,
         binaries = merged,
         binary = binary,
         group_compress_levels = group_compress_levels,
@@ -81,9 +93,12 @@ def py_image_layer(
         groups = groups,
         launcher_dir = launcher_dir,
         layer_tier = layer_tier,
+        max_layers = max_layers,
         misplaced_globs = misplaced_globs,
         platform = platform,
         tags = tags,
+        warn_layer_count = warn_layer_count,
+        warn_remote_cache_threshold_mb = warn_remote_cache_threshold_mb,
         **kwargs
     )
     for suffix, output_group in [("_no_src", "deps"), ("_only_src", "sources")]:

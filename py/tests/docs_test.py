@@ -68,6 +68,27 @@ class Docs(unittest.TestCase):
         groups = re.search(r"OutputGroupInfo\((.*?)\n        \)", source, re.DOTALL)[1]
         self.check("py_image_layer", re.findall(r"^\s+(\w+) = ", groups, re.MULTILINE))
 
+    def test_tests_exist(self) -> None:
+        sources = "\n".join(
+            path.read_text(encoding="utf-8")
+            for folder, pattern in [("py/tests", "*.bazel"), ("py/tests", "*.bzl"), ("py/tests", "run.py"), ("tests", "*.rs")]
+            for path in (ROOT / folder).rglob(pattern)
+        )
+        for title, column in [("Better than rules_py's #960", 4), ("rules_py's acceptance tests", 3)]:
+            rows = [re.split(r" \| ", row.strip("| ")) for row in re.findall(r"^\|.*$", section(title), re.MULTILINE)[2:]]
+            self.assertGreaterEqual(len(rows), 10)
+            for row in rows:
+                self.assertEqual(len(row), column, row)
+                names = [name for name in re.findall(r"`([a-z0-9_]+)`", row[-1]) if name.count("_") > 1 or name.endswith("_test")]
+                self.assertTrue(names, row)
+                for name in names:
+                    # Some names are put together by a loop, or from a suite's and a case's.
+                    parts = [name, *re.findall(r"^(?:tier|image)_failures_(.*)", name)] + [
+                        name.removesuffix(suffix) for suffix in ("_test", "_order_test") if name.endswith(suffix) and name != "test"
+                    ]
+                    found = any(re.search(rf"fn {part}\(|def {part}\(|\"{part}\"", sources) for part in parts)
+                    self.assertTrue(found, f"{name}: {row}")
+
     def test_everything_public_is_named(self) -> None:
         page = (ROOT / "docs/rules.md").read_text(encoding="utf-8")
         for file in ("defs.bzl", "toolchain.bzl"):

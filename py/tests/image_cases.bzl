@@ -52,6 +52,10 @@ _CASES = {
         {"binaries": [":app"], "launcher_dir": "bin"},
         ["launcher_dir must be an absolute path", "\"bin\""],
     ),
+    "negative_limit": (
+        {"base_layers": -1, "binary": ":app"},
+        ["base_layers must not be negative, got -1"],
+    ),
     "neither": (
         {},
         ["neither binary nor binaries"],

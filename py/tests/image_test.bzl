@@ -7,6 +7,9 @@ load(":analysis.bzl", "TestActionsInfo", "expect_equal", "result", "target_of", 
 def _names(depset_of_files):
     return [file.short_path for file in depset_of_files.to_list()]
 
+def _log_of(label):
+    return "%s/%s_validation.log" % (label.package, label.name)
+
 def _outputs_test_impl(ctx):
     failures = []
     target = target_of(ctx)
@@ -15,6 +18,7 @@ def _outputs_test_impl(ctx):
     expect_equal(failures, "layers in order", layers, ctx.attr.layers)
     expect_equal(failures, "output group deps", _names(groups.deps), ctx.attr.layers[:-1])
     expect_equal(failures, "output group sources", _names(groups.sources), ctx.attr.layers[-1:])
+    expect_equal(failures, "output group _validation", _names(groups._validation), [_log_of(target.label)])
     expect_equal(failures, "output group metadata", _names(groups.metadata), [name + ".json" for name in ctx.attr.layers])
     return result(failures)
 
@@ -58,7 +62,10 @@ def _action_test_impl(ctx):
             if wanted not in names:
                 failures.append("%s is no input; these are:\n  %s" % (wanted, "\n  ".join(names)))
         outputs = sorted([file.basename for file in action.outputs.to_list()])
-        expect_equal(failures, "outputs", outputs, [ctx.attr.blob, ctx.attr.blob + ".json"])
+        wanted_outputs = [ctx.attr.blob]
+        if ctx.attr.command == "layer":
+            wanted_outputs.append(ctx.attr.blob + ".json")
+        expect_equal(failures, "outputs", outputs, wanted_outputs)
         lines = [_portable(line, ctx.workspace_name) for line in _lines(action)]
         for wanted in ctx.attr.lines:
             if wanted not in "\n".join(lines):
@@ -67,7 +74,7 @@ def _action_test_impl(ctx):
             if unwanted in "\n".join(lines):
                 failures.append("the arguments have %s:\n  %s" % (unwanted, "\n  ".join(lines)))
         for line in lines[1:]:
-            if line.startswith("@") or not (line.startswith("--") or line == "layer"):
+            if line.startswith("@") or not (line.startswith("--") or line == ctx.attr.command):
                 failures.append("a line of the params file begins with neither a flag nor the command: %s" % line)
     return result(failures)
 
@@ -82,6 +89,7 @@ def _portable(line, workspace_name):
 # An action of the image: mnemonic, inputs, outputs and arguments.
 action_test = rule(**target_test(_action_test_impl, {
     "blob": attr.string(mandatory = True),
+    "command": attr.string(default = "layer"),
     "inputs": attr.string_list(),
     "lines": attr.string_list(),
     "mnemonic": attr.string(mandatory = True),

@@ -237,9 +237,17 @@ class Builds(Built):
         self.assertEqual(app, server)
         self.assertEqual(len(app), 2 * 7)
 
+    def test_two_images_of_one_binary_share_its_merged_layers(self) -> None:
+        def outputs(name: str) -> set[str]:
+            actions = self.workspace.actions(f'mnemonic("PyImageMergedLayer", deps(//:{name}))')
+            return {output for action in actions for output in action.outputs}
+
+        self.assertEqual(outputs("app"), outputs("app_again"))
+        self.assertIn("app_merged_pip_layer_merged.tar.gz", {pathlib.Path(path).name for path in outputs("app")})
+
     def test_actions(self) -> None:
         actions = self.workspace.actions('mnemonic("PyImage.*", deps(//:app))')
-        self.assertEqual({action.mnemonic for action in actions}, LAYER_MNEMONICS)
+        self.assertEqual({action.mnemonic for action in actions}, LAYER_MNEMONICS | {"PyImageLayerValidate"})
         for action in actions:
             own = {"app_squashed.tar.gz": {"requires-fakeroot": "1"}, "app_texts.tar": {"no-remote-cache": "''"}}
             wanted = REQUIREMENTS | own.get(pathlib.Path(action.outputs[0]).name, {})
@@ -331,6 +339,32 @@ class Builds(Built):
             self.assertNotEqual(result.returncode, 0, name)
             for word in words:
                 self.assertIn(word, result.stderr)
+
+    def test_a_warning_is_in_the_log(self) -> None:
+        warning = "WARNING: image has 2 layers (warn threshold: 1, hard limit: 127).\n"
+        result = self.workspace.run("build", "//:warned")
+        self.assertIn(warning, result.stderr)
+        log = self.workspace.folder / "bazel-bin/warned_validation.log"
+        self.assertEqual(log.read_text(), warning)
+
+    def test_too_large_an_image_fails_with_advice(self) -> None:
+        result = self.workspace.run("build", "//:too_large", check=False)
+        self.assertNotEqual(result.returncode, 0)
+        for line in [
+            "ERROR: squashed pip layer is 3.0MB (threshold 2.0MB).",
+            "WARNING: in-data is 3.0MB (threshold 2.0MB): unusually large for a package.",
+            'py_layer_tier(\n    name = "layers",\n    groups = {\n        "@pip//in-data": "in-data",\n    },\n',
+            '    compression = {\n        "in-data": ["zstd", "3"],\n    },\n)\n',
+        ]:
+            self.assertIn(line, result.stderr)
+
+    def test_the_checker_sees_the_packages_in_no_group_alone(self) -> None:
+        for name in ("app", "without_tier"):
+            (action,) = self.workspace.actions(f'mnemonic("PyImageLayerValidate", //:{name})')
+            (squashed,) = self.workspace.actions(f'outputs(".*/{name}_squashed.tar.gz", mnemonic("PyImageLayer", //:{name}))')
+            wheels = [sorted(path for path in some.inputs if "/wheels/" in path or "site-packages" in path) for some in (action, squashed)]
+            self.assertTrue(wheels[0])
+            self.assertEqual(wheels[0], wheels[1])
 
     def test_a_wrong_digest_is_refused(self) -> None:
         base = self.scratch / "wrong"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """install.py SPEC TREE: makes an installed wheel of a JSON file.
 
-SPEC has `files` (path -> text), `links` (path -> text of the link), and `many`
-(a number of further modules). Paths are relative to site-packages.
+SPEC has `files` (path -> text), `links` (path -> text of the link), `many` (a
+number of further modules), and `zeros` (path -> size of a file of zeros). Paths are relative to site-packages.
 """
 
 import json
@@ -21,6 +21,8 @@ def main() -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode())
+    for path, size in spec.get("zeros", {}).items():
+        (root / path).write_bytes(bytes(size))
     for path, text in spec.get("links", {}).items():
         os.symlink(text, root / path)
 
