@@ -63,8 +63,8 @@ impl<'a> Places<'a> {
     }
 
     /// Whether another layer delivers exactly this path.
-    pub(super) fn is_elsewhere(&self, path: &Path) -> bool {
-        !self.elsewhere.is_empty() && self.elsewhere.contains(&normal(path))
+    pub(super) fn is_elsewhere(&self, path: impl FnOnce() -> PathBuf) -> bool {
+        !self.elsewhere.is_empty() && self.elsewhere.contains(&normal(&path()))
     }
 
     /// Whether another layer delivers this path, or a directory that it is in.

@@ -175,28 +175,27 @@ impl<'a> Walk<'a> {
                 relative.push(b'/');
             }
             relative.extend_from_slice(name.as_bytes());
-            let path = directory.join(&name);
-            if !self.places.is_elsewhere(&path) {
-                self.entry(tree, &path, kind, relative, followed)?;
+            if !self.places.is_elsewhere(|| directory.join(&name)) {
+                self.entry(tree, directory, kind, relative, followed)?;
             }
         }
         relative.truncate(depth);
         Ok(())
     }
 
-    /// Adds what is at `path`, which is at `relative` in the tree.
+    /// Adds what is in `directory`, and at `relative` in the tree.
     fn entry(
         &mut self,
         tree: &Tree<'_>,
-        path: &Path,
+        directory: &Path,
         kind: Kind,
         relative: &mut Vec<u8>,
         followed: usize,
     ) -> Result<()> {
-        let name = paths::name(relative).to_vec();
+        let path = directory.join(paths::as_path(paths::name(relative)));
         let (kind, at) = match tree.linked_directory(kind, relative) {
             Some(behind) => (Kind::Symlink, behind),
-            None => hop(kind, path.to_owned(), tree.path.typed(), Some(relative))?,
+            None => hop(kind, path, tree.path.typed(), Some(relative))?,
         };
         let link = match kind {
             Kind::Symlink => Some(OpenLink::read(at.clone(), true)?),
@@ -204,27 +203,29 @@ impl<'a> Walk<'a> {
         };
         let leads_to_directory = kind == Kind::Directory
             || link.is_some() && fs::kind_followed(&at) == Some(Kind::Directory);
-        if leads_to_directory && filter::skips_directory(&name) {
+        if leads_to_directory && filter::skips_directory(paths::name(relative)) {
             return Ok(());
         }
         let stands_for_directory = link.as_ref().is_some_and(|link| {
             leads_to_directory && link.text.is_absolute() && !self.places.knows(&link.text)
         });
         if kind == Kind::Directory || stands_for_directory {
-            paths::check_component(&name, &tree.source.to.join(relative))?;
+            paths::check_component(paths::name(relative), &tree.source.to.join(relative))?;
             if followed == MOST_HOPS {
                 return Err(Error::input("links lead in a circle at").at(at));
             }
             let followed = followed + usize::from(stands_for_directory);
-            return self.directory(tree, path, relative, followed);
+            let path = directory.join(paths::as_path(paths::name(relative)));
+            return self.directory(tree, &path, relative, followed);
         }
 
-        let directory = paths::name(paths::parent(relative).unwrap_or_default());
-        if filter::skips_file(directory, &name) || !tree.filter.ships(relative) {
+        let folder = paths::name(paths::parent(relative).unwrap_or_default());
+        let name = paths::name(relative);
+        if filter::skips_file(folder, name) || !tree.filter.ships(relative) {
             return Ok(());
         }
         let dest = tree.source.to.join(relative).into_boxed_slice();
-        paths::check_component(&name, &dest)?;
+        paths::check_component(name, &dest)?;
         let content = Content::below(tree.path.full(), &dest, relative)?;
         let node = match link {
             None => file(kind, &at, content)?,

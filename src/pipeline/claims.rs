@@ -4,6 +4,9 @@
 //! A claim may name a segment that is in the cache already; then the file need not be read. What
 //! enters the cache does so under what was read and hashed, so a wrong claim teaches nothing.
 
+#![expect(clippy::disallowed_types, reason = "looked up, never walked: no order to be random")]
+
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -14,8 +17,8 @@ use crate::digest::Digest;
 pub struct Claims<'a> {
     /// What every path begins with before that of an input.
     base: Vec<u8>,
-    /// By path, sorted.
-    digests: Vec<(&'a [u8], Digest)>,
+    /// By path; only looked up.
+    digests: HashMap<&'a [u8], Digest>,
 }
 
 impl<'a> Claims<'a> {
@@ -23,8 +26,7 @@ impl<'a> Claims<'a> {
     /// hex. Others cannot name contents here and are passed over.
     pub fn new(base: &Path, inputs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         let digests = inputs.filter_map(|(path, digest)| Some((path, parse(digest)?)));
-        let mut digests: Vec<_> = digests.collect();
-        digests.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let digests = digests.collect();
         let mut base = base.as_os_str().as_bytes().to_vec();
         if !base.is_empty() && !base.ends_with(b"/") {
             base.push(b'/');
@@ -38,8 +40,7 @@ impl<'a> Claims<'a> {
             return None;
         }
         let path = path.as_os_str().as_bytes().strip_prefix(&*self.base)?;
-        let at = self.digests.binary_search_by(|(claimed, _)| (*claimed).cmp(path)).ok()?;
-        Some(self.digests[at].1)
+        self.digests.get(path).copied()
     }
 }
 
@@ -50,11 +51,20 @@ fn parse(digest: &[u8]) -> Option<Digest> {
     let (pairs, []) = digest.as_chunks::<2>() else {
         return None;
     };
-    let value =
-        |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let bytes = pairs.iter().map(|&[high, low]| Some(value(high)? << 4 | value(low)?));
-    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
-    Some(Digest::new(bytes.try_into().ok()?))
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; 32];
+    if pairs.len() != bytes.len() {
+        return None;
+    }
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = value(high)? << 4 | value(low)?;
+    }
+    Some(Digest::new(bytes))
 }
 
 #[cfg(test)]
