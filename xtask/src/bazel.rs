@@ -63,7 +63,7 @@ pub struct Action {
 impl Action {
     /// Whether it made a layer.
     pub fn is_layer(&self) -> bool {
-        self.mnemonic.starts_with("PyImage")
+        ["PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"].contains(&&*self.mnemonic)
     }
 
     /// Whether it made this file, which may be named by its absolute path.

@@ -20,6 +20,9 @@ use crate::{install, ui, workspace};
 const NEEDS: &[install::Need] =
     &[install::CC, install::BAZEL, install::PYTHON, install::PIP, install::ZSTD];
 
+/// The image that is unpacked and run.
+const IMAGE: &str = "//:image";
+
 /// What is changed for the second build, and into what.
 const CHANGE: (&str, &str, &str) = (
     "app/main.py",
@@ -41,7 +44,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     forget(&bazel)?;
 
     ui::heading("first build: wheels are fetched and installed, and all layers are made");
-    let first = build(&bazel)?;
+    let first = build(&bazel, IMAGE)?;
     // Read now: the builds that follow write the same files.
     let digests = digests(&first.layers)?;
     let root = folder.join("root");
@@ -52,21 +55,26 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
     ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
     change(&copy)?;
-    let second = build(&bazel)?;
+    let second = build(&bazel, IMAGE)?;
     let changed = self::digests(&second.layers)?;
     ui::heading("third build: after `bazel clean`, which also ends the worker");
     bazel.clean()?;
-    let third = build(&bazel)?;
+    let third = build(&bazel, IMAGE)?;
     if self::digests(&third.layers)? != changed {
         return Err(failure("the third build's layers are not those of the second"));
     }
+
+    ui::heading("another image: a batch job with numpy and pandas");
+    let batch = build(&bazel, "//:batch_image")?;
+    let shared = sharing(&third, &batch);
 
     ui::heading("what was built");
     let builds = [&first, &second, &third];
     ui::print(table(&contents, &digests, &changed, &builds));
     ui::print(
-        "\nFirst, second, third: how long the layer's action took; - where it did not run.\n",
+        "\nFirst, second, third: how long the layer's action took; - where it did not run.\n\n",
     );
+    ui::print(shared);
     ui::done(format_args!("demo: {}", ui::seconds(start.elapsed())));
     Ok(())
 }
@@ -90,10 +98,22 @@ fn change(copy: &Path) -> Result<()> {
     fs::write(&file, text.replacen(from, to, 1)).context(file.display())
 }
 
-fn build(bazel: &Bazel) -> Result<Build> {
-    let build = bazel.build("//:image", &[])?;
+/// The layers of another image, and which of them are the first one's.
+fn sharing(one: &Build, other: &Build) -> Table {
+    let mut table =
+        Table::new(&[("Layer of the batch job's image", Left), ("Where it comes from", Left)]);
+    for layer in &other.layers {
+        let shared = one.layers.iter().any(|first| first.blob == layer.blob);
+        let from = if shared { "shared with the web API's image" } else { "made for this image" };
+        table.row(vec![name(layer), from.to_owned()]);
+    }
+    table
+}
+
+fn build(bazel: &Bazel, image: &str) -> Result<Build> {
+    let build = bazel.build(image, &[])?;
     if !build.success {
-        return Err(failure("`bazel build //:image` failed"));
+        return Err(failure(format!("`bazel build {image}` failed")));
     }
     let made: Vec<_> = build.actions.iter().filter(|action| action.is_layer()).collect();
     let by_worker = made.iter().filter(|action| action.runner == "worker").count();
