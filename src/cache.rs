@@ -3,7 +3,7 @@
 //! Knows bytes and keys, never an archive. A segment's bytes are a function of its key, so an
 //! entry is never wrong, only missing; whatever goes wrong with the cache is a miss.
 //!
-//! On disk ([`store`]), where any number of processes share it:
+//! On disk, where any number of processes share it:
 //!
 //! ```text
 //! CACHEDIR.TAG

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,9 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     forget(&bazel)?;
 
     ui::heading("first build: wheels are fetched and installed, and all layers are made");
+    let mut cache = CacheLog::new(&worker, bazel.output_base()?.join("pylayer"));
     let first = build(&bazel, IMAGE)?;
+    cache.after("first")?;
     // Read now: the builds that follow write the same files.
     let digests = digests(&first.layers)?;
     let root = folder.join("root");
@@ -56,16 +58,22 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
     change(&copy)?;
     let second = build(&bazel, IMAGE)?;
+    cache.after("second: one line changed")?;
     let changed = self::digests(&second.layers)?;
     ui::heading("third build: after `bazel clean`, which also ends the worker");
     bazel.clean()?;
     let third = build(&bazel, IMAGE)?;
+    cache.after("third: after `bazel clean`")?;
     if self::digests(&third.layers)? != changed {
         return Err(failure("the third build's layers are not those of the second"));
     }
 
+    ui::heading("the same image without a tier: all packages in one layer, compressed otherwise");
+    build(&bazel, "//:image_without_tier")?;
+    cache.after("another tier")?;
     ui::heading("another image: a batch job with numpy and pandas");
     let batch = build(&bazel, "//:batch_image")?;
+    cache.after("another image")?;
     let shared = sharing(&third, &batch);
 
     ui::heading("what was built");
@@ -74,7 +82,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     ui::print(
         "\nFirst, second, third: how long the layer's action took; - where it did not run.\n\n",
     );
-    ui::print(shared);
+    ui::print(format_args!("{shared}\n{}", cache.table));
     ui::done(format_args!("demo: {}", ui::seconds(start.elapsed())));
     Ok(())
 }
@@ -96,6 +104,38 @@ fn change(copy: &Path) -> Result<()> {
         return Err(failure(format!("{} has no line with `{from}` to change", file.display())));
     }
     fs::write(&file, text.replacen(from, to, 1)).context(file.display())
+}
+
+/// How many packages each build found compressed in the worker's cache.
+struct CacheLog<'a> {
+    worker: &'a Path,
+    folder: PathBuf,
+    before: [u64; 2],
+    table: Table,
+}
+
+impl<'a> CacheLog<'a> {
+    fn new(worker: &'a Path, folder: PathBuf) -> Self {
+        let table = Table::new(&[
+            ("Build", Left),
+            ("Packages found in the cache", Right),
+            ("Compressed", Right),
+        ]);
+        Self { worker, folder, before: [0, 0], table }
+    }
+
+    /// Adds a row with what has been counted since the last one.
+    fn after(&mut self, build: &str) -> Result<()> {
+        let mut stat = Command::new(self.worker);
+        stat.args(["cache", "stat", "--json", "--cache-dir"]).arg(&self.folder);
+        let stat: Value = serde_json::from_str(&shell::capture(&mut stat)?)
+            .context("`pylayer cache stat --json` writes no JSON")?;
+        let now = ["hits", "misses"].map(|key| stat[key].as_u64().unwrap_or_default());
+        let [hits, misses] = [0, 1].map(|at| now[at].saturating_sub(self.before[at]));
+        self.table.row(vec![build.to_owned(), thousands(hits), thousands(misses)]);
+        self.before = now;
+        Ok(())
+    }
 }
 
 /// The layers of another image, and which of them are the first one's.
