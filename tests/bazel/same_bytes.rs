@@ -23,19 +23,22 @@ fn command_lines(word: &str) -> Vec<Vec<String>> {
     lines.collect()
 }
 
+/// The layers of the example.
+const LAYERS: usize = 6;
+
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]
 fn worker_sandboxed_and_local_layers_are_byte_identical() {
     let scene = Scene::example();
     scene.forget();
     let by_worker = scene.build(&[]);
-    assert_eq!(runners(&by_worker), ["worker"; 5], "{}", by_worker.said);
+    assert_eq!(runners(&by_worker), ["worker"; LAYERS], "{}", by_worker.said);
     let logs = scene.worker_logs();
     // One process for all mnemonics.
     assert_eq!(logs.len(), 1, "{logs:?}");
     assert!(logs[0].starts_with("multiplex-worker-"), "{logs:?}");
     let expected = bytes(&by_worker.layers);
-    assert_eq!(expected.len(), 10);
+    assert_eq!(expected.len(), 2 * LAYERS, "a blob and its metadata each");
 
     let [sandboxed, local, sandboxed_worker] =
         [strategy("sandboxed"), strategy("local"), vec!["--worker_sandboxing".to_owned()]];
@@ -46,7 +49,7 @@ fn worker_sandboxed_and_local_layers_are_byte_identical() {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let again = scene.build(&options);
         let found = runners(&again);
-        assert_eq!(found.len(), 5, "{options:?}: {found:?}");
+        assert_eq!(found.len(), LAYERS, "{options:?}: {found:?}");
         assert!(found.iter().all(|found| found.ends_with(runner)), "{options:?}: {found:?}");
         assert_same(&bytes(&again.layers), &expected, &format!("{options:?}"));
     }
@@ -69,7 +72,7 @@ fn two_output_bases_with_other_jobs_give_the_same_bytes() {
         let mut options: Vec<&str> = flags.iter().map(String::as_str).collect();
         options.extend(wheels.as_deref());
         let build = build(&bazel, &options);
-        assert_eq!(runners(&build), ["worker"; 5]);
+        assert_eq!(runners(&build), ["worker"; LAYERS]);
         let prefix = output_base.to_str().unwrap();
         let mut workers = command_lines("--persistent_worker");
         workers.retain(|line| line[0].starts_with(prefix));
