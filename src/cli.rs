@@ -11,6 +11,7 @@ use lexopt::Arg::{Long, Short, Value};
 
 use crate::check::{self, CheckRequest};
 use crate::error::{Error, Result};
+use crate::flags::{self, usage};
 use crate::request::{self, LayerRequest};
 
 const HINT: &str = "`pylayer --help` lists the flags and commands";
@@ -119,19 +120,19 @@ impl Invocation {
         };
         let mut worker = false;
         let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage)? {
+        while let Some(argument) = parser.next().map_err(usage(HINT))? {
             match argument {
                 Long("persistent_worker") => worker = true,
-                Long("jobs") => startup.jobs = jobs(&parser.value().map_err(usage)?)?,
+                Long("jobs") => startup.jobs = jobs(&parser.value().map_err(usage(HINT))?)?,
                 Long("cache-dir") => {
-                    let value = parser.value().map_err(usage)?;
+                    let value = parser.value().map_err(usage(HINT))?;
                     startup.cache_dir = match value.to_str() {
                         Some("none") => CacheDir::None,
                         _ => CacheDir::At(value.into()),
                     };
                 }
                 Long("cache-size") => {
-                    startup.cache_size = bytes(&parser.value().map_err(usage)?)?;
+                    startup.cache_size = bytes(&parser.value().map_err(usage(HINT))?)?;
                 }
                 Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
                 Long("version") | Short('V') => {
@@ -140,10 +141,10 @@ impl Invocation {
                     ));
                 }
                 Value(command) if !worker => {
-                    let rest = parser.raw_args().map_err(usage)?;
+                    let rest = parser.raw_args().map_err(usage(HINT))?;
                     return Ok(Self::Once(startup, std::iter::once(command).chain(rest).collect()));
                 }
-                other => return Err(usage(other.unexpected())),
+                other => return Err(usage(HINT)(other.unexpected())),
             }
         }
         if worker {
@@ -192,7 +193,7 @@ impl CacheRequest {
     fn parse(arguments: Vec<OsString>) -> Result<Self> {
         let (mut verb, mut directory, mut json) = (None, None, false);
         let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage)? {
+        while let Some(argument) = parser.next().map_err(usage(HINT))? {
             match argument {
                 Value(word) if verb.is_none() => {
                     verb = Some(match word.to_str() {
@@ -200,12 +201,12 @@ impl CacheRequest {
                         Some("verify") => CacheVerb::Verify,
                         Some("gc") => CacheVerb::Collect,
                         Some("clear") => CacheVerb::Clear,
-                        _ => return Err(usage(Value(word).unexpected())),
+                        _ => return Err(usage(HINT)(Value(word).unexpected())),
                     });
                 }
-                Long("cache-dir") => directory = Some(parser.value().map_err(usage)?.into()),
+                Long("cache-dir") => directory = Some(parser.value().map_err(usage(HINT))?.into()),
                 Long("json") => json = true,
-                other => return Err(usage(other.unexpected())),
+                other => return Err(usage(HINT)(other.unexpected())),
             }
         }
         match verb {
@@ -222,17 +223,10 @@ fn params_file(argument: &OsStr) -> Option<&OsStr> {
     argument.as_bytes().strip_prefix(b"@").map(OsStr::from_bytes)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn usage(error: lexopt::Error) -> Error {
-    Error::usage(error.to_string()).hint(HINT)
-}
-
 fn jobs(value: &OsStr) -> Result<NonZeroUsize> {
     // More threads than any machine has CPUs are a slip of the finger.
-    let jobs = value.to_str().and_then(|text| text.parse::<NonZeroUsize>().ok());
-    jobs.filter(|jobs| jobs.get() <= 1024).ok_or_else(|| {
-        Error::usage(format!("`--jobs={}` is not a number from 1 to 1024", value.display()))
-    })
+    let jobs = flags::number("jobs", value, 1, 1024)?;
+    Ok(usize::try_from(jobs).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN))
 }
 
 fn bytes(value: &OsStr) -> Result<u64> {

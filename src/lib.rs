@@ -17,6 +17,7 @@ pub mod cli;
 pub mod crew;
 pub mod digest;
 pub mod error;
+pub mod flags;
 pub mod fs;
 pub mod layer;
 pub mod pipeline;

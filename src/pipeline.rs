@@ -7,8 +7,6 @@ mod keys;
 mod report;
 mod segments;
 
-use std::path::PathBuf;
-
 use assembly::Assembly;
 pub use claims::Claims;
 pub use functions::Functions;
@@ -23,16 +21,8 @@ use crate::fs::{self, Output};
 use crate::layer::metadata::{self, Blob};
 use crate::layer::plan::{Plan, plan};
 use crate::layer::segment::{self, Sink as _};
+use crate::layer::spec::Targets;
 use crate::layer::{Checkpoint, LayerSpec};
-
-/// Where a layer's files go.
-#[derive(Debug)]
-pub struct Targets {
-    /// The blob.
-    pub blob: PathBuf,
-    /// The JSON about it, if wanted.
-    pub metadata: Option<PathBuf>,
-}
 
 /// What a layer is built with; none of it changes a byte.
 #[derive(Clone, Copy)]

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use lexopt::Arg::{Long, Short, Value};
 
 use crate::error::{Error, Result};
+use crate::flags::{number, text, usage};
 use crate::layer::compress::Compression;
 use crate::layer::spec::{
-    Attributes, DEFAULT_MODE, Destination, Elsewhere, LayerSpec, Package, Source, SourcePath, What,
-    check_mode,
+    Attributes, DEFAULT_MODE, Destination, Elsewhere, LayerSpec, Package, Source, SourcePath,
+    Targets, What, check_mode,
 };
 use crate::layer::{Filter, spec};
-use crate::pipeline::Targets;
 
 /// A request as typed: each flag in its place, nothing joined or looked up.
 #[derive(Debug, Default)]
@@ -79,10 +79,10 @@ impl LayerRequest {
         let mut request = Self { packages: vec![PackageRequest::default()], ..Self::default() };
         let mut last_is_elsewhere = false;
         let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage)? {
+        while let Some(argument) = parser.next().map_err(usage(HINT))? {
             let flag = match argument {
                 Long(flag) => flag.to_owned(),
-                Short(_) | Value(_) => return Err(usage(argument.unexpected())),
+                Short(_) | Value(_) => return Err(usage(HINT)(argument.unexpected())),
             };
             let kind = match &*flag {
                 "tree" => ItemKind::Tree,
@@ -99,7 +99,7 @@ impl LayerRequest {
                     if flag == "explain" {
                         request.explain = true;
                     } else if flag == "to" || flag == "mode" {
-                        let value = parser.value().map_err(usage)?;
+                        let value = parser.value().map_err(usage(HINT))?;
                         attach(last, &flag, value)?;
                     } else {
                         request.flag(&flag, &mut parser)?;
@@ -110,7 +110,7 @@ impl LayerRequest {
             };
             let value = match kind {
                 ItemKind::Empty => OsString::new(),
-                _ => parser.value().map_err(usage)?,
+                _ => parser.value().map_err(usage(HINT))?,
             };
             last_is_elsewhere = kind == ItemKind::Elsewhere;
             let item = Item { kind, value, to: None, mode: None };
@@ -137,17 +137,17 @@ impl LayerRequest {
             "exclude",
         ];
         if !known.contains(&flag) {
-            return Err(usage(Long(flag).unexpected()));
+            return Err(usage(HINT)(Long(flag).unexpected()));
         }
-        let value = parser.value().map_err(usage)?;
+        let value = parser.value().map_err(usage(HINT))?;
         let package = || Error::usage("no package is open");
         match flag {
             "output" => once(&mut self.output, flag, value)?,
             "metadata" => once(&mut self.metadata, flag, value)?,
             "compression" => self.compression = text(flag, &value)?.parse()?,
-            "owner" => self.attributes.owner = number(flag, &value, u32::MAX.into())?,
-            "group" => self.attributes.group = number(flag, &value, u32::MAX.into())?,
-            "mtime" => self.attributes.mtime = number(flag, &value, i64::MAX as u64)?,
+            "owner" => self.attributes.owner = number(flag, &value, 0, u32::MAX.into())?,
+            "group" => self.attributes.group = number(flag, &value, 0, u32::MAX.into())?,
+            "mtime" => self.attributes.mtime = number(flag, &value, 0, i64::MAX as u64)?,
             "package" => self.packages.push(PackageRequest { name: value, ..Default::default() }),
             // A hint that may speed up and never changes a layer's contents: nothing to do yet.
             "wheel" => {}
@@ -157,7 +157,7 @@ impl LayerRequest {
                     if flag == "include" { &mut package.include } else { &mut package.exclude };
                 globs.push(text(flag, &value)?.to_owned());
             }
-            _ => return Err(usage(Long(flag).unexpected())),
+            _ => return Err(usage(HINT)(Long(flag).unexpected())),
         }
         Ok(())
     }
@@ -252,11 +252,6 @@ impl Item {
 
 const HINT: &str = "`pylayer layer --help` lists the flags";
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn usage(error: lexopt::Error) -> Error {
-    Error::usage(error.to_string()).hint(HINT)
-}
-
 /// Gives `--to` or `--mode` to the source before it.
 fn attach(last: Option<&mut Item>, flag: &str, value: OsString) -> Result<()> {
     let Some(item) = last else {
@@ -278,21 +273,6 @@ fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Error::usage(format!("`--{flag}` is given twice")).hint(HINT)),
-    }
-}
-
-fn text<'a>(flag: &str, value: &'a OsStr) -> Result<&'a str> {
-    let not_text = || Error::usage(format!("`--{flag}={}` is not UTF-8", value.display()));
-    value.to_str().ok_or_else(not_text)
-}
-
-fn number(flag: &str, value: &OsStr, most: u64) -> Result<u64> {
-    let digits = text(flag, value)?;
-    match digits.parse() {
-        Ok(number) if number <= most && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Ok(number)
-        }
-        _ => Err(Error::usage(format!("`--{flag}={digits}` is not a number from 0 to {most}"))),
     }
 }
 

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "error", "fs", "service"]),
     ("cache", &["digest", "error", "fs"]),
-    ("check", &["error", "fs", "layer"]),
-    ("cli", &["check", "error", "request"]),
+    ("check", &["error", "flags", "fs", "layer"]),
+    ("cli", &["check", "error", "flags", "request"]),
     ("crew", &["error", "layer"]),
     ("digest", &[]),
     ("error", &[]),
+    ("flags", &["error"]),
     ("fs", &["error"]),
     ("layer", &["digest", "error", "fs"]),
     ("lib", &[]),
     ("pipeline", &["cache", "crew", "digest", "error", "fs", "layer"]),
-    ("request", &["error", "fs", "layer", "pipeline"]),
+    ("request", &["error", "flags", "fs", "layer"]),
     ("service", &["cache", "check", "cli", "crew", "error", "fs", "pipeline", "request"]),
 ];
 

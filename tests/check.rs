@@ -86,6 +86,19 @@ fn advice_names_what_matters_and_pastes() {
 }
 
 #[test]
+fn links_are_counted_as_layers_ship_them() {
+    let folder = packages();
+    let site = "torch/lib/python3.11/site-packages";
+    // A copy stands behind one link; the other leads to what another layer has.
+    folder.file("away/model.bin", &vec![0; 5 << 20]);
+    folder.link(&format!("{site}/model.bin"), folder.path().join("away/model.bin"));
+    folder.link(&format!("{site}/other"), "/no/such/execroot/bazel-out/other/x.so");
+    let (run, log) = check(&folder, &["--layers=1", "--squashed-limit-mb=34"]);
+    assert_eq!(run.code, 1);
+    assert!(log.contains("squashed pip layer is 35MB"), "{log}");
+}
+
+#[test]
 fn a_worker_checks_too_and_slips_are_named() {
     let folder = packages();
     let mut worker = Worker::start(folder.path(), &[]);

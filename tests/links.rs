@@ -131,6 +131,17 @@ fn a_link_made_for_the_image_is_read_there() {
 }
 
 #[test]
+fn a_tree_that_leads_back_to_itself_is_refused_by_name() {
+    let folder = Folder::new().with(&[("t/z", ""), ("away/y", "")]);
+    folder.link("t/away", folder.path().join("away"));
+    folder.link("away/circle", folder.path().join("away"));
+    let run = folder.run(&["layer", "--output=out", "--tree=t", "--to=app"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("away/circle"), "{}", run.stderr);
+    assert_eq!(folder.names(), ["away", "t"], "no output");
+}
+
+#[test]
 fn links_that_lead_nowhere_or_out_of_the_image_are_named() {
     for (link, text) in [
         ("dangling", "nowhere"),

@@ -7,6 +7,8 @@ use lexopt::Arg::Long;
 
 use super::{Limits, MB};
 use crate::error::{Error, Result};
+use crate::flags::{number, usage};
+use crate::layer::spec::SourcePath;
 
 /// The help of `pylayer check`.
 pub(crate) const HELP: &str = "\
@@ -38,7 +40,7 @@ pub struct CheckRequest {
     /// What is allowed.
     pub limits: Limits,
     /// The packages that no group holds, with their trees and files.
-    pub packages: Vec<(String, Vec<PathBuf>)>,
+    pub packages: Vec<(String, Vec<SourcePath>)>,
 }
 
 impl CheckRequest {
@@ -48,10 +50,10 @@ impl CheckRequest {
         let mut base_layers = 0;
         let mut limits =
             Limits { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB };
-        let mut packages: Vec<(String, Vec<PathBuf>)> = Vec::new();
+        let mut packages: Vec<(String, Vec<SourcePath>)> = Vec::new();
         let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage)? {
-            let Long(flag) = argument else { return Err(usage(argument.unexpected())) };
+        while let Some(argument) = parser.next().map_err(usage(HINT))? {
+            let Long(flag) = argument else { return Err(usage(HINT)(argument.unexpected())) };
             let flag = flag.to_owned();
             let known = [
                 "output",
@@ -66,15 +68,15 @@ impl CheckRequest {
                 "file",
             ];
             if !known.contains(&&*flag) {
-                return Err(usage(Long(&flag).unexpected()));
+                return Err(usage(HINT)(Long(&flag).unexpected()));
             }
-            let value = parser.value().map_err(usage)?;
+            let value = parser.value().map_err(usage(HINT))?;
             match &*flag {
                 "output" => output = Some(value),
-                "layers" => layers = Some(number(&flag, &value)?),
-                "base-layers" => base_layers = number(&flag, &value)?,
-                "max-layers" => limits.max_layers = number(&flag, &value)?,
-                "warn-layers" => limits.warn_layers = number(&flag, &value)?,
+                "layers" => layers = Some(number(&flag, &value, 0, u64::MAX)?),
+                "base-layers" => base_layers = number(&flag, &value, 0, u64::MAX)?,
+                "max-layers" => limits.max_layers = number(&flag, &value, 0, u64::MAX)?,
+                "warn-layers" => limits.warn_layers = number(&flag, &value, 0, u64::MAX)?,
                 "squashed-limit-mb" => limits.squashed = megabytes(&flag, &value)?,
                 "package-limit-mb" => limits.package = megabytes(&flag, &value)?,
                 "package" => packages.push((value.to_string_lossy().into_owned(), Vec::new())),
@@ -83,7 +85,7 @@ impl CheckRequest {
                         let what = format!("`--{flag}={}` is in no package", value.display());
                         return Err(Error::usage(what).hint(HINT));
                     };
-                    paths.push(base.join(value));
+                    paths.push(SourcePath::new(base, value));
                 }
             }
         }
@@ -103,18 +105,6 @@ impl CheckRequest {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn usage(error: lexopt::Error) -> Error {
-    Error::usage(error.to_string()).hint(HINT)
-}
-
-fn number(flag: &str, value: &OsStr) -> Result<u64> {
-    let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-        Error::usage(format!("`--{flag}={}` is not a number", value.display())).hint(HINT)
-    })
-}
-
 fn megabytes(flag: &str, value: &OsStr) -> Result<u64> {
-    Ok(number(flag, value)?.saturating_mul(MB))
+    Ok(number(flag, value, 0, u64::MAX)?.saturating_mul(MB))
 }

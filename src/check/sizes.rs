@@ -1,13 +1,13 @@
 //! How large packages are: of what would be shipped.
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::fs::{self, Kind};
+use crate::fs::{self, Input, Kind};
 use crate::layer::Checkpoint;
-use crate::layer::filter::{from_package_root, skips_directory, skips_file};
+use crate::layer::filter::from_package_root;
+use crate::layer::plan::shipped;
+use crate::layer::spec::SourcePath;
 
 /// A package with its sizes.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -21,15 +21,19 @@ pub(super) struct Package {
 
 /// Measures packages.
 pub(super) fn measure(
-    packages: &[(String, Vec<PathBuf>)],
+    packages: &[(String, Vec<SourcePath>)],
     check: Checkpoint<'_>,
 ) -> Result<Vec<Package>> {
     let measured = packages.iter().map(|(name, paths)| {
         let mut package = Package { name: name.clone(), ..Package::default() };
         for path in paths {
-            match fs::kind_followed(path) {
-                Some(Kind::Directory) => package.tree(path, &mut Vec::new(), check)?,
-                _ => package.bytes += fs::Input::open(path)?.size(),
+            match fs::kind_followed(path.full()) {
+                Some(Kind::Directory) => {
+                    for (relative, file) in shipped(path, check)? {
+                        package.add(&relative, Input::open(&file)?.size());
+                    }
+                }
+                _ => package.bytes += Input::open(path.full())?.size(),
             }
         }
         Ok(package)
@@ -38,42 +42,6 @@ pub(super) fn measure(
 }
 
 impl Package {
-    fn tree(
-        &mut self,
-        directory: &Path,
-        relative: &mut Vec<u8>,
-        check: Checkpoint<'_>,
-    ) -> Result<()> {
-        check()?;
-        let depth = relative.len();
-        let own_name = relative.rsplit(|&byte| byte == b'/').next().unwrap_or_default().to_vec();
-        for (name, kind) in fs::read_dir(directory)? {
-            relative.truncate(depth);
-            if depth > 0 {
-                relative.push(b'/');
-            }
-            relative.extend_from_slice(name.as_bytes());
-            let path = directory.join(&name);
-            // A relative link is shipped as a link; any other stands for what it leads to.
-            let stands_for = match kind {
-                Kind::Symlink if fs::read_link(&path)?.is_relative() => continue,
-                Kind::Symlink => fs::kind_followed(&path),
-                kind => Some(kind),
-            };
-            match stands_for {
-                Some(Kind::Directory) if !skips_directory(name.as_bytes()) => {
-                    self.tree(&path, relative, check)?;
-                }
-                Some(Kind::File) if !skips_file(&own_name, name.as_bytes()) => {
-                    self.add(relative, fs::Input::open(&path)?.size());
-                }
-                _ => {}
-            }
-        }
-        relative.truncate(depth);
-        Ok(())
-    }
-
     fn add(&mut self, relative: &[u8], bytes: u64) {
         self.bytes += bytes;
         let path = String::from_utf8_lossy(from_package_root(relative)).into_owned();

@@ -85,12 +85,12 @@ pub(crate) fn from_package_root(relative: &[u8]) -> &[u8] {
 }
 
 /// Whether a directory of a tree is left out: the interpreter makes it anew, differently.
-pub(crate) fn skips_directory(name: &[u8]) -> bool {
+pub(super) fn skips_directory(name: &[u8]) -> bool {
     name == b"__pycache__"
 }
 
 /// Whether a file of a tree is left out: what only installers read, and whole wheels.
-pub(crate) fn skips_file(directory: &[u8], name: &[u8]) -> bool {
+pub(super) fn skips_file(directory: &[u8], name: &[u8]) -> bool {
     let installers_own: [&[u8]; 4] = [b"RECORD", b"INSTALLER", b"WHEEL", b"REQUESTED"];
     name.ends_with(b".whl")
         || (directory.ends_with(b".dist-info") && installers_own.contains(&name))

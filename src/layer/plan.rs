@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::links::{self, Places};
-use super::spec::LayerSpec;
-use super::walk::{Found, Node, Walk};
+use super::spec::{DEFAULT_MODE, Destination, LayerSpec, Package, Source, SourcePath, What};
+use super::walk::{Found, Node, OpenLink, Walk};
 use super::{Checkpoint, paths};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -128,6 +129,33 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
     packages.retain(|package| !package.entries.is_empty());
     let directories = directories(&packages)?;
     Ok(Plan { directories, packages })
+}
+
+/// The files that a tree would ship: each one's path in the tree, and that of its content. Links
+/// are not settled, for other layers may be what they lead to; one that can but stand for a file
+/// counts as that file.
+pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
+    let what = What::Tree { path: tree.clone(), filter: Arc::default() };
+    let source = Source { what, to: Destination::root(), mode: DEFAULT_MODE };
+    let spec = LayerSpec::of(vec![Package { name: Vec::new(), sources: vec![source] }]);
+    let places = Places::new(&spec);
+    let mut walk = Walk::new(&places, check);
+    for source in spec.packages.iter().flat_map(|package| &package.sources) {
+        walk.source(source)?;
+    }
+    let files = walk.finish().into_iter().filter_map(|Found { dest, node, .. }| {
+        let stands_for_file = |link: &OpenLink| {
+            link.text.is_absolute() && fs::kind_followed(&link.at) == Some(fs::Kind::File)
+        };
+        let content = match node {
+            Node::File(content) => content,
+            Node::Open(link, content) if stands_for_file(&link) => content,
+            Node::Open(..) | Node::Link(_) | Node::Empty => return None,
+        };
+        let path = content.path(&dest);
+        Some((dest, path))
+    });
+    Ok(files.collect())
 }
 
 fn entry(found: Found) -> Result<Entry> {

@@ -16,6 +16,15 @@ pub const DEFAULT_MTIME: u64 = 1_672_560_000;
 /// The permission bits of every source unless the request says otherwise.
 pub const DEFAULT_MODE: u32 = 0o755;
 
+/// Where a layer's files go.
+#[derive(Debug)]
+pub struct Targets {
+    /// The blob.
+    pub blob: PathBuf,
+    /// The JSON about it, if wanted.
+    pub metadata: Option<PathBuf>,
+}
+
 /// One layer.
 #[derive(Debug)]
 pub struct LayerSpec {
@@ -123,7 +132,20 @@ impl SourcePath {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Destination(Vec<u8>);
 
+impl LayerSpec {
+    /// A layer of these packages, all else as it is by default.
+    pub fn of(packages: Vec<Package>) -> Self {
+        let (compression, attributes) = (Compression::default(), Attributes::default());
+        Self { compression, attributes, packages, elsewhere: Vec::new() }
+    }
+}
+
 impl Destination {
+    /// The image's root.
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
     /// Reads a destination: `./a/b`, `/a/b`, and `a/b` are the same. Refuses `..`, NUL, and names
     /// that OCI image-spec (layer.md, "Whiteouts") reserves. Empty is the image's root.
     pub fn new(typed: &[u8]) -> Result<Self> {

@@ -1,0 +1,33 @@
+//! What all command lines have in common: the errors for flags, and numbers as values.
+
+use std::ffi::OsStr;
+
+use crate::error::{Error, Result};
+
+/// Turns a parser's error into a usage error with this hint.
+pub fn usage(hint: &'static str) -> impl Fn(lexopt::Error) -> Error {
+    move |error| Error::usage(error.to_string()).hint(hint)
+}
+
+/// A flag's value as text.
+pub fn text<'a>(flag: &str, value: &'a OsStr) -> Result<&'a str> {
+    let not_text = || Error::usage(format!("`--{flag}={}` is not UTF-8", value.display()));
+    value.to_str().ok_or_else(not_text)
+}
+
+/// A flag's value as a number in decimal digits, without a sign.
+pub fn number(flag: &str, value: &OsStr, least: u64, most: u64) -> Result<u64> {
+    let digits = text(flag, value)?;
+    match digits.parse() {
+        Ok(number)
+            if (least..=most).contains(&number)
+                && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Ok(number)
+        }
+        _ => {
+            let range = format!("a number from {least} to {most}");
+            Err(Error::usage(format!("`--{flag}={digits}` is not {range}")))
+        }
+    }
+}
