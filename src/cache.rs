@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! CACHEDIR.TAG
-//! v1/                     one folder for each FORMAT
+//! v2/                     one folder for each FORMAT
 //!   blobs/ab/abcd…        compressed segments, named by their BLAKE3 hash
 //!   segments/12/1234…     by key: the blob's hash and its members' lengths, sealed
 //!   borders/56/5678…      by key: where a layer's hashes stood after a segment, sealed
@@ -190,12 +190,13 @@ impl Cache {
             kept: Some(Vec::new()),
             hash: blake3::Hasher::new(),
             members: Vec::new(),
+            length: 0,
         }
     }
 
     /// Stores a recorded segment.
     pub fn store(&self, key: &Key, recording: Recording) {
-        let Recording { file, kept, hash, members } = recording;
+        let Recording { file, kept, hash, members, length: _the_sum_of_the_members } = recording;
         let facts = Facts { blob: *hash.finalize().as_bytes(), members };
         if let (Some(store), Some(file)) = (&self.store, file) {
             store.put(key, &facts, file);
@@ -260,14 +261,49 @@ pub struct Recording {
     kept: Option<Vec<u8>>,
     hash: blake3::Hasher,
     members: Vec<(u32, u32)>,
+    /// The bytes so far.
+    length: u64,
+}
+
+/// Where a recording stood.
+#[derive(Debug)]
+pub struct Mark {
+    hash: blake3::Hasher,
+    members: usize,
+    length: u64,
 }
 
 impl Recording {
-    /// Takes in one member and its uncompressed length in bytes.
-    pub fn member(&mut self, bytes: &[u8], uncompressed: usize) {
+    /// Where the recording stands.
+    pub fn mark(&self) -> Mark {
+        Mark { hash: self.hash.clone(), members: self.members.len(), length: self.length }
+    }
+
+    /// Takes back what was recorded since a mark.
+    pub fn rewind(&mut self, mark: Mark) {
+        let Mark { hash, members, length } = mark;
+        (self.hash, self.length) = (hash, length);
+        self.members.truncate(members);
+        if let Some(kept) = &mut self.kept {
+            kept.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        }
+        if let Some(file) = &mut self.file
+            && file.truncate(length).is_err()
+        {
+            self.file = None;
+        }
+    }
+
+    /// Says that a member of this length, compressed and uncompressed in bytes, is complete.
+    pub fn member(&mut self, compressed: u64, uncompressed: u64) {
+        let length = |length: u64| u32::try_from(length).unwrap_or(u32::MAX);
+        self.members.push((length(compressed), length(uncompressed)));
+    }
+
+    /// Takes in the next bytes of members.
+    pub fn write(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
-        let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        self.members.push((length(bytes.len()), length(uncompressed)));
+        self.length += bytes.len() as u64;
         if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(bytes);
             if kept.len() as u64 > SMALL {

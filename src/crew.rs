@@ -1,10 +1,11 @@
-//! The process's compression threads, shared by all requests.
+//! The process's worker threads, shared by all requests.
 //!
-//! At most `jobs` members are compressed at a time, whoever asked. A request that waits for a
-//! member compresses one itself, so a crew of one needs no thread and a one-shot run uses every
-//! core. Buffers are counted: a request that finds none left finishes what it has in flight.
+//! At most `jobs` batches are worked on at a time, whoever asked. A request that waits for a batch
+//! works on one itself, so a crew of one needs no thread and a one-shot run uses every core.
+//! Batches are counted: a request that finds none left finishes what it has in flight.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,26 +13,26 @@ use std::time::Duration;
 
 use crate::error::{Error, Fault, Result};
 use crate::layer::Checkpoint;
-use crate::layer::compress::{Compression, Compressor, MEMBER};
+use crate::layer::compress::MEMBER;
 
 /// How often one who waits looks whether the work is still wanted.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The compression threads and their buffers.
+/// The threads and their buffers.
 #[derive(Debug)]
 pub struct Crew(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Signalled whenever a task is added or done, or a buffer comes back.
+    /// Signalled whenever a job is added or done, or a buffer comes back.
     changed: Condvar,
     jobs: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    tasks: VecDeque<Task>,
+    waiting: VecDeque<Job>,
     running: usize,
     /// Buffers that nobody holds.
     idle: Vec<Buffers>,
@@ -40,45 +41,44 @@ struct State {
     closed: bool,
 }
 
-/// A member before and after compression.
+/// What is done to a batch.
+struct Job(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+/// Room for some of a layer's bytes before and after compression.
 #[derive(Debug, Default)]
 struct Buffers {
     input: Vec<u8>,
     output: Vec<u8>,
 }
 
-/// Room for one member; goes back to the crew when dropped.
+/// Buffers to work with; they go back to the crew when dropped.
 #[derive(Debug)]
-pub struct Member {
+pub struct Batch {
     buffers: Buffers,
     shared: Arc<Shared>,
-    /// Bytes of the output that are compressed data.
-    compressed: usize,
 }
 
+/// A batch that is being worked on, and what that will come to; dropping it makes the work void.
 #[derive(Debug)]
-struct Task {
-    member: Member,
-    length: usize,
-    compression: Compression,
-    outcome: Arc<Outcome>,
-}
+pub struct Ticket<T>(Arc<Outcome<T>>);
 
-#[derive(Debug, Default)]
-struct Outcome(Mutex<Option<Done>>);
-
-type Done = std::thread::Result<Result<Member>>;
-
-/// A member that is being compressed; dropping it makes the work void.
 #[derive(Debug)]
-pub struct Ticket(Arc<Outcome>);
+struct Outcome<T>(Mutex<Option<Done<T>>>);
+
+type Done<T> = std::thread::Result<Result<(Batch, T)>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Crew {
-    /// A crew that compresses `jobs` members at a time.
+    /// A crew that works on `jobs` batches at a time.
     pub fn new(jobs: NonZeroUsize) -> Result<Self> {
         let jobs = jobs.get();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), jobs });
@@ -98,30 +98,30 @@ impl Crew {
         Ok(crew)
     }
 
-    /// The number of members that one request should have in flight.
+    /// The number of batches that one request should have in flight.
     pub fn depth(&self) -> usize {
         self.0.jobs + 1
     }
 
-    /// Room for a member, if there is any.
-    pub fn try_member(&self) -> Option<Member> {
-        self.take_member(&mut lock(&self.0.state))
+    /// A batch, if there is one.
+    pub fn try_batch(&self) -> Option<Batch> {
+        self.take_batch(&mut lock(&self.0.state))
     }
 
-    /// Room for a member. To wait here while holding another would be a deadlock.
-    pub fn member(&self, check: Checkpoint<'_>) -> Result<Member> {
+    /// A batch. To wait here while holding another would be a deadlock.
+    pub fn batch(&self, check: Checkpoint<'_>) -> Result<Batch> {
         let mut state = lock(&self.0.state);
         loop {
-            if let Some(member) = self.take_member(&mut state) {
-                return Ok(member);
+            if let Some(batch) = self.take_batch(&mut state) {
+                return Ok(batch);
             }
             state = self.0.help_or_wait(state);
             check()?;
         }
     }
 
-    fn take_member(&self, state: &mut State) -> Option<Member> {
-        // Twice as many as can be compressed keeps all busy; two more for reading ahead.
+    fn take_batch(&self, state: &mut State) -> Option<Batch> {
+        // Twice as many as can be worked on keeps all busy; two more for reading ahead.
         let most = 2 * self.0.jobs + 2;
         let buffers = match state.idle.pop() {
             Some(buffers) => buffers,
@@ -129,20 +129,34 @@ impl Crew {
             None => return None,
         };
         state.lent += 1;
-        Some(Member { buffers, shared: self.0.clone(), compressed: 0 })
+        Some(Batch { buffers, shared: self.0.clone() })
     }
 
-    /// Has the first `length` bytes of a member's input compressed.
-    pub fn submit(&self, member: Member, length: usize, compression: Compression) -> Ticket {
-        let outcome = Arc::new(Outcome::default());
-        let task = Task { member, length, compression, outcome: outcome.clone() };
-        lock(&self.0.state).tasks.push_back(task);
+    /// Has something done to a batch.
+    pub fn submit<T: Send + 'static>(
+        &self,
+        mut batch: Batch,
+        work: impl FnOnce(&mut Batch) -> Result<T> + Send + 'static,
+    ) -> Ticket<T> {
+        let outcome = Arc::new(Outcome(Mutex::new(None)));
+        let ticket = Ticket(outcome.clone());
+        let job = Job(Box::new(move || {
+            if Arc::strong_count(&outcome) == 1 {
+                return;
+            }
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                let result = work(&mut batch)?;
+                Ok((batch, result))
+            }));
+            *lock(&outcome.0) = Some(done);
+        }));
+        lock(&self.0.state).waiting.push_back(job);
         self.0.changed.notify_all();
-        Ticket(outcome)
+        ticket
     }
 
-    /// The compressed member, when it is done; works on others meanwhile.
-    pub fn wait(&self, ticket: &Ticket, check: Checkpoint<'_>) -> Result<Member> {
+    /// The batch, when the work on it is done, and what that came to; works on others meanwhile.
+    pub fn wait<T>(&self, ticket: &Ticket<T>, check: Checkpoint<'_>) -> Result<(Batch, T)> {
         let mut state = lock(&self.0.state);
         loop {
             if let Some(done) = lock(&ticket.0.0).take() {
@@ -155,7 +169,7 @@ impl Crew {
     }
 }
 
-/// The threads end by themselves, each with the member it is at: nobody waits for what nobody
+/// The threads end by themselves, each with the batch it is at: nobody waits for what nobody
 /// wants, least of all the end of the process.
 impl Drop for Crew {
     fn drop(&mut self) {
@@ -165,7 +179,7 @@ impl Drop for Crew {
 }
 
 impl Shared {
-    /// A compression thread's life.
+    /// A thread's life.
     fn work(&self) {
         let mut state = lock(&self.state);
         while !state.closed {
@@ -173,15 +187,15 @@ impl Shared {
         }
     }
 
-    /// Does one task if there is one and a place free, or waits until something has changed, or it
+    /// Does one job if there is one and a place free, or waits until something has changed, or it
     /// is time to look whether the work is still wanted.
     fn help_or_wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         if state.running < self.jobs
-            && let Some(task) = state.tasks.pop_front()
+            && let Some(Job(run)) = state.waiting.pop_front()
         {
             state.running += 1;
             drop(state);
-            task.run();
+            run();
             let mut state = lock(&self.state);
             state.running -= 1;
             self.changed.notify_all();
@@ -193,52 +207,25 @@ impl Shared {
     }
 }
 
-impl Task {
-    fn run(self) {
-        let Self { mut member, length, compression, outcome } = self;
-        if Arc::strong_count(&outcome) == 1 {
-            return;
-        }
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            member.compress(length, compression)?;
-            Ok(member)
-        }));
-        *lock(&outcome.0) = Some(done);
-    }
-}
-
-impl Member {
-    /// The bytes to be compressed: room for [`MEMBER`] of them.
+impl Batch {
+    /// The archive's bytes: room for [`MEMBER`] of them.
     pub fn input(&mut self) -> &mut [u8] {
         &mut self.buffers.input
     }
 
-    /// The compressed bytes.
+    /// What became of them.
     pub fn output(&self) -> &[u8] {
-        &self.buffers.output[..self.compressed]
+        &self.buffers.output
     }
 
-    fn compress(&mut self, length: usize, compression: Compression) -> Result<()> {
-        thread_local! {
-            static LAST: std::cell::RefCell<Option<Compressor>> = const {
-                std::cell::RefCell::new(None)
-            };
-        }
-        let Buffers { input, output } = &mut self.buffers;
-        LAST.with_borrow_mut(|last| {
-            if last.as_ref().is_none_or(|last| last.compression() != compression) {
-                *last = Compressor::new(compression)?;
-            }
-            self.compressed = match last {
-                Some(compressor) => compressor.compress(&input[..length], output)?,
-                None => 0,
-            };
-            Ok(())
-        })
+    /// The archive's bytes, and room for what becomes of them, which grows as needed and is not
+    /// empty at first.
+    pub fn both(&mut self) -> (&[u8], &mut Vec<u8>) {
+        (&self.buffers.input, &mut self.buffers.output)
     }
 }
 
-impl Drop for Member {
+impl Drop for Batch {
     fn drop(&mut self) {
         let mut state = lock(&self.shared.state);
         state.lent -= 1;

@@ -9,7 +9,7 @@ mod output;
 use std::ffi::OsString;
 use std::fs::{self as std_fs, File};
 use std::io::Read as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -120,6 +120,17 @@ impl Input {
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             match self.file.read(buffer) {
+                Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::io("cannot read", &self.path, source)),
+                Ok(read) => return Ok(read),
+            }
+        }
+    }
+
+    /// Reads some bytes from `offset` on, wherever others read.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        loop {
+            match self.file.read_at(buffer, offset) {
                 Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(Error::io("cannot read", &self.path, source)),
                 Ok(read) => return Ok(read),

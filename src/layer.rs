@@ -19,6 +19,7 @@ pub mod segment;
 pub mod spec;
 pub mod tar;
 mod walk;
+pub mod wheel;
 
 pub use filter::Filter;
 pub use spec::LayerSpec;

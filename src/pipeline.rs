@@ -4,6 +4,7 @@ mod assembly;
 mod claims;
 mod functions;
 mod keys;
+mod large;
 mod report;
 mod segments;
 
@@ -22,6 +23,7 @@ use crate::layer::metadata::{self, Blob};
 use crate::layer::plan::{Plan, plan};
 use crate::layer::segment::{self, Sink as _};
 use crate::layer::spec::Targets;
+use crate::layer::wheel::Wheels;
 use crate::layer::{Checkpoint, LayerSpec};
 
 /// What a layer is built with; none of it changes a byte.
@@ -82,7 +84,8 @@ fn straight(
     blob.write(&segment::head(&plan.directories, attributes))?;
     blob.end_segment()?;
     for package in &plan.packages {
-        segment::write_package(package, attributes, &mut blob, means.check, None)?;
+        let wheels = Wheels::open(&package.wheels)?;
+        segment::write_package(package, &wheels, attributes, &mut blob, means.check, None)?;
     }
     segment::write_tail(&mut blob)?;
     match blob.finish()? {

@@ -37,6 +37,7 @@ pub struct LayerRequest {
 #[derive(Debug, Default)]
 struct PackageRequest {
     name: OsString,
+    wheels: Vec<OsString>,
     include: Vec<String>,
     exclude: Vec<String>,
     items: Vec<Item>,
@@ -149,8 +150,7 @@ impl LayerRequest {
             "group" => self.attributes.group = number(flag, &value, 0, u32::MAX.into())?,
             "mtime" => self.attributes.mtime = number(flag, &value, 0, i64::MAX as u64)?,
             "package" => self.packages.push(PackageRequest { name: value, ..Default::default() }),
-            // A hint that may speed up and never changes a layer's contents: nothing to do yet.
-            "wheel" => {}
+            "wheel" => self.packages.last_mut().ok_or_else(package)?.wheels.push(value),
             "include" | "exclude" => {
                 let package = self.packages.last_mut().ok_or_else(package)?;
                 let globs =
@@ -183,14 +183,18 @@ impl LayerRequest {
         let request = encoding::repair(self, base);
         let targets = request.targets(base)?;
         let mut packages: Vec<Package> = Vec::new();
-        for PackageRequest { name, include, exclude, items } in request.packages {
+        for PackageRequest { name, wheels, include, exclude, items } in request.packages {
             let filter = Arc::new(Filter::new(&include, &exclude)?);
             let sources = items.into_iter().map(|item| item.source(&filter, base));
             let sources = sources.collect::<Result<Vec<_>>>()?;
+            let wheels = wheels.into_iter().map(|wheel| SourcePath::new(base, wheel));
             let name = name.into_vec();
             match packages.iter_mut().find(|package| package.name == name) {
-                Some(package) => package.sources.extend(sources),
-                None => packages.push(Package { name, sources }),
+                Some(package) => {
+                    package.sources.extend(sources);
+                    package.wheels.extend(wheels);
+                }
+                None => packages.push(Package { name, sources, wheels: wheels.collect() }),
             }
         }
         let elsewhere = request.elsewhere.into_iter().map(|item| {
@@ -208,12 +212,11 @@ impl LayerRequest {
     /// All values that are paths of this machine or of the image.
     fn paths_mut(&mut self) -> impl Iterator<Item = &mut OsString> {
         let targets = self.output.iter_mut().chain(&mut self.metadata);
-        let items = self.packages.iter_mut().flat_map(|package| &mut package.items);
-        targets.chain(
-            items
-                .chain(&mut self.elsewhere)
-                .flat_map(|item| std::iter::once(&mut item.value).chain(&mut item.to)),
-        )
+        let packages =
+            self.packages.iter_mut().flat_map(|PackageRequest { wheels, items, .. }| {
+                wheels.iter_mut().chain(items.iter_mut().flat_map(Item::paths_mut))
+            });
+        targets.chain(packages).chain(self.elsewhere.iter_mut().flat_map(Item::paths_mut))
     }
 
     /// The paths of all sources.
@@ -226,6 +229,10 @@ impl LayerRequest {
 }
 
 impl Item {
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut OsString> {
+        std::iter::once(&mut self.value).chain(&mut self.to)
+    }
+
     fn destination(&self) -> Result<Destination> {
         let Some(to) = &self.to else {
             let what = format!("`{}={}` has no `--to`", self.kind.flag(), self.value.display());

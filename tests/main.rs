@@ -13,4 +13,5 @@ mod links;
 mod memory;
 mod refusals;
 mod support;
+mod wheels;
 mod worker;

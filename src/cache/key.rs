@@ -6,7 +6,7 @@ use crate::digest::{Digest, Hasher, hex};
 
 /// The version of everything that is stored: the keys' contents, the entries' form, and the
 /// folders' names. It changes whenever one of them does.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What something in the cache is known by.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]

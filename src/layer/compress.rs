@@ -4,11 +4,20 @@
 //! alone; any number of threads gives the same blob. The codecs' versions are part of that: they
 //! are pinned in `Cargo.lock`, and a golden test notices when one changes its bytes.
 
+mod batch;
+mod comparison;
 mod gzip;
+mod taken;
+mod unpack;
 mod zstd;
 
 use std::fmt;
 use std::str::FromStr;
+
+pub use batch::{Part, compress};
+pub use comparison::Comparison;
+pub use gzip::HEADER;
+pub use unpack::Unpacking;
 
 use crate::error::{Error, Result};
 
@@ -46,10 +55,7 @@ impl Compression {
         length: usize,
         output: &'a mut Vec<u8>,
     ) -> Option<&'a [u8]> {
-        if output.len() < length {
-            output.resize(length, 0);
-        }
-        let output = &mut output[..length];
+        let output = room(output, 0, length);
         let written = match self {
             Self::None => return (member.len() == length).then_some(member),
             Self::Gzip(_) => gzip::decompress(member, output)?,
@@ -143,14 +149,27 @@ impl Compressor {
         self.compression
     }
 
-    /// Compresses one member to the start of `output`, which grows as needed; gives the
+    /// Compresses one member to `output` from the index `at` on, which grows as needed; gives the
     /// compressed length in bytes.
-    pub fn compress(&mut self, member: &[u8], output: &mut Vec<u8>) -> Result<usize> {
+    pub fn compress(&mut self, member: &[u8], output: &mut Vec<u8>, at: usize) -> Result<usize> {
+        let bound = match &mut self.codec {
+            Codec::Gzip(gzip) => gzip.bound(member.len()),
+            Codec::Zstd(_) => zstd::bound(member.len()),
+        };
+        let output = room(output, at, bound);
         match &mut self.codec {
             Codec::Gzip(gzip) => gzip.compress(member, output),
             Codec::Zstd(zstd) => zstd.compress(member, output),
         }
     }
+}
+
+/// The `length` bytes from `at` on in a buffer that is kept, and so as a rule long enough.
+fn room(buffer: &mut Vec<u8>, at: usize, length: usize) -> &mut [u8] {
+    if buffer.len() < at + length {
+        buffer.resize(at + length, 0);
+    }
+    &mut buffer[at..at + length]
 }
 
 impl fmt::Debug for Compressor {
@@ -166,7 +185,7 @@ mod tests {
 
     fn member(compressor: &mut Compressor, bytes: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
-        let length = compressor.compress(bytes, &mut output).unwrap();
+        let length = compressor.compress(bytes, &mut output, 0).unwrap();
         output.truncate(length);
         output
     }

@@ -1,9 +1,10 @@
 //! What goes into a layer, and in which order: names and links, no contents.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::compress::Compression;
 use super::links::{self, Places};
 use super::spec::{DEFAULT_MODE, Destination, LayerSpec, Package, Source, SourcePath, What};
 use super::walk::{Found, Node, OpenLink, Walk};
@@ -39,6 +40,8 @@ pub struct PackagePlan {
     pub name: Vec<u8>,
     /// Its entries, sorted by destination.
     pub entries: Vec<Entry>,
+    /// The wheels to take deflate streams from; none where the compression has no use for them.
+    pub wheels: Vec<Arc<Path>>,
 }
 
 /// One entry of a package.
@@ -69,6 +72,14 @@ impl Entry {
         match &self.kind {
             Kind::File(content) => Some(content.path(&self.dest)),
             Kind::Empty | Kind::Symlink(_) => None,
+        }
+    }
+
+    /// The entry's path in its tree, by which a wheel knows it.
+    pub fn path_in_tree(&self) -> &[u8] {
+        match &self.kind {
+            Kind::File(content) => content.path_in_tree(&self.dest),
+            Kind::Empty | Kind::Symlink(_) => &self.dest,
         }
     }
 
@@ -123,7 +134,11 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
         let mut entries: Vec<Entry> = found.by_ref().take(end - start).collect::<Result<_>>()?;
         entries.sort_by(|a, b| a.dest.cmp(&b.dest));
         start = end;
-        packages.push(PackagePlan { name: package.name.clone(), entries });
+        let wheels = match spec.compression {
+            Compression::Gzip(_) => package.wheels.iter().map(|path| path.full().clone()).collect(),
+            Compression::None | Compression::Zstd(_) => Vec::new(),
+        };
+        packages.push(PackagePlan { name: package.name.clone(), entries, wheels });
     }
     deduplicate(&mut packages)?;
     packages.retain(|package| !package.entries.is_empty());
@@ -137,7 +152,11 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
 pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
     let what = What::Tree { path: tree.clone(), filter: Arc::default() };
     let source = Source { what, to: Destination::root(), mode: DEFAULT_MODE };
-    let spec = LayerSpec::of(vec![Package { name: Vec::new(), sources: vec![source] }]);
+    let spec = LayerSpec::of(vec![Package {
+        name: Vec::new(),
+        sources: vec![source],
+        wheels: Vec::new(),
+    }]);
     let places = Places::new(&spec);
     let mut walk = Walk::new(&places, check);
     for source in spec.packages.iter().flat_map(|package| &package.sources) {

@@ -3,9 +3,12 @@
 //! A layer is a head (its directories), a segment for each package, and a tail (the end of the
 //! archive). Each part begins a new member, so a segment's bytes depend on its own package alone.
 
+use std::path::Path;
+
 use super::plan::{self, Directory, Entry, PackagePlan};
 use super::spec::Attributes;
 use super::tar::{self, Header, Kind};
+use super::wheel::{Stream, Wheels};
 use super::{Checkpoint, paths};
 use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::{Error, Result};
@@ -21,6 +24,16 @@ pub trait Sink {
 
     /// Says that the first `length` bytes of the room are filled.
     fn filled(&mut self, length: usize);
+
+    /// Takes in a file of `size` bytes that may have this deflate stream; `read` puts its next bytes
+    /// to the start of a buffer, and gives none at its end. False if the stream turned out to be
+    /// another one: then nothing was taken in, and the file has to be read again.
+    fn take(
+        &mut self,
+        stream: Stream,
+        size: u64,
+        read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
+    ) -> Result<bool>;
 
     /// Ends a part of the layer: what follows begins a new member.
     fn end_segment(&mut self) -> Result<()>;
@@ -57,6 +70,7 @@ pub fn head(directories: &[Directory], attributes: Attributes) -> Vec<u8> {
 /// for them is given.
 pub fn write_package(
     package: &PackagePlan,
+    wheels: &Wheels,
     attributes: Attributes,
     sink: &mut impl Sink,
     check: Checkpoint<'_>,
@@ -76,12 +90,25 @@ pub fn write_package(
             plan::Kind::Symlink(target) => write_header(Kind::Symlink { target }, sink)?,
             plan::Kind::File(content) => {
                 let path = content.path(&entry.dest);
-                let mut input = Input::open(&path).map_err(|error| located(error, entry))?;
-                let size = input.size();
+                let file = Reading::start(&path, hash, check);
+                let mut file = file.map_err(|error| located(error, entry))?;
+                let size = file.input.size();
                 write_header(Kind::File { size }, sink)?;
-                let mut hasher = hash.map(ContentHasher::new);
-                copy(&mut input, sink, check, hasher.as_mut())?;
-                digests.extend(hasher.map(ContentHasher::finish));
+                let stream = wheels.stream(entry.path_in_tree(), size);
+                let taken = match stream {
+                    Some(stream) => sink.take(stream, size, &mut |room| file.read(room))?,
+                    None => false,
+                };
+                if !taken {
+                    if file.left < size {
+                        file = Reading::start(&path, hash, check)?.of_size(size)?;
+                    }
+                    while file.left > 0 {
+                        let read = file.read(sink.room()?)?;
+                        sink.filled(read);
+                    }
+                }
+                digests.extend(file.digest());
                 sink.write(&[0; tar::BLOCK][..tar::padding(size)])?;
             }
         }
@@ -105,36 +132,59 @@ fn located(error: Error, entry: &Entry) -> Error {
     error.hint(format!("it was to be `{}` in the image", paths::as_path(&entry.dest).display()))
 }
 
-/// Copies exactly as many bytes as the file had when it was opened; fewer or more are an error,
-/// for the header with the size is written.
-fn copy(
-    input: &mut Input,
-    sink: &mut impl Sink,
-    check: Checkpoint<'_>,
-    mut hasher: Option<&mut ContentHasher>,
-) -> Result<()> {
-    let mut left = input.size();
-    let mut at_end = false;
-    while left > 0 {
-        let room = sink.room()?;
-        // One byte more than there should be shows in the same call that the file has ended.
-        let want = usize::try_from(left + 1).unwrap_or(usize::MAX).min(room.len()).min(READ);
-        let read = input.read(&mut room[..want])?;
-        if read == 0 || read as u64 > left {
-            return Err(input.changed());
+/// A file that is being read, of exactly as many bytes as it had when it was opened; fewer or more
+/// are an error, for the header with the size is written by then.
+struct Reading<'a> {
+    input: Input,
+    left: u64,
+    hasher: Option<ContentHasher>,
+    check: Checkpoint<'a>,
+}
+
+impl<'a> Reading<'a> {
+    fn start(path: &Path, hash: Option<Function>, check: Checkpoint<'a>) -> Result<Self> {
+        let input = Input::open(path)?;
+        let mut file =
+            Self { left: input.size(), input, hasher: hash.map(ContentHasher::new), check };
+        if file.left == 0 {
+            file.expect_end()?;
         }
-        at_end = read < want;
-        if let Some(hasher) = &mut hasher {
+        Ok(file)
+    }
+
+    /// The same file, which is not expected to have changed.
+    fn of_size(self, size: u64) -> Result<Self> {
+        if self.input.size() == size { Ok(self) } else { Err(self.input.changed()) }
+    }
+
+    /// Reads some bytes to the start of `room`, which is not empty; none at the file's end.
+    fn read(&mut self, room: &mut [u8]) -> Result<usize> {
+        if self.left == 0 {
+            return Ok(0);
+        }
+        // One byte more than there should be shows in the same call that the file has ended.
+        let want = usize::try_from(self.left + 1).unwrap_or(usize::MAX).min(room.len()).min(READ);
+        let read = self.input.read(&mut room[..want])?;
+        if read == 0 || read as u64 > self.left {
+            return Err(self.input.changed());
+        }
+        if let Some(hasher) = &mut self.hasher {
             hasher.update(&room[..read]);
         }
-        sink.filled(read);
-        left -= read as u64;
-        if left > 0 {
-            check()?;
+        self.left -= read as u64;
+        if self.left > 0 {
+            (self.check)()?;
+        } else if read == want {
+            self.expect_end()?;
         }
+        Ok(read)
     }
-    if !at_end && input.read(&mut [0])? > 0 {
-        return Err(input.changed());
+
+    fn expect_end(&mut self) -> Result<()> {
+        if self.input.read(&mut [0])? > 0 { Err(self.input.changed()) } else { Ok(()) }
     }
-    Ok(())
+
+    fn digest(self) -> Option<Digest> {
+        self.hasher.map(ContentHasher::finish)
+    }
 }

@@ -62,6 +62,8 @@ pub struct Package {
     pub name: Vec<u8>,
     /// What it consists of.
     pub sources: Vec<Source>,
+    /// The wheels that it was installed from, as far as they are known.
+    pub wheels: Vec<SourcePath>,
 }
 
 /// One source of a package and its place in the image.

@@ -1,17 +1,18 @@
-//! A blob in the making: takes in the archive, has members compressed, and writes them in order.
+//! A blob in the making: takes in the archive, has members made of it, and writes them in order.
 
 use std::collections::VecDeque;
 
 use super::Means;
-use crate::cache::{Cache, Flight, Key, Recording, Segment};
-use crate::crew::{Crew, Member, Ticket};
+use crate::cache::{Cache, Flight, Key, Mark, Recording, Segment};
+use crate::crew::{Batch, Crew, Ticket};
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs::Output;
 use crate::layer::Checkpoint;
-use crate::layer::compress::{Compression, MEMBER};
+use crate::layer::compress::{self, Compression, MEMBER, Part, Unpacking};
 use crate::layer::metadata::Blob;
 use crate::layer::segment::Sink;
+use crate::layer::wheel::Stream;
 
 /// Hash what was read while it is still in the processor's cache, but not in crumbs.
 const HASH: usize = 64 << 10;
@@ -19,7 +20,7 @@ const HASH: usize = 64 << 10;
 /// Where a layer's hashes stand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hashes {
-    archive: Hasher,
+    pub(super) archive: Hasher,
     blob: Hasher,
 }
 
@@ -47,8 +48,8 @@ impl Hashes {
 
 /// What is to be written, in order.
 enum Next {
-    /// A member that is being compressed, and its uncompressed length in bytes.
-    Member(Ticket, usize),
+    /// A batch that is being compressed, and the lengths of its members.
+    Batch(Ticket<Vec<(usize, usize)>>),
     /// From here on members are recorded for the cache.
     Record,
     /// The recorded members are this segment.
@@ -62,18 +63,27 @@ pub(super) struct Assembly<'a> {
     output: Output,
     written: u64,
     compression: Compression,
-    crew: &'a Crew,
+    pub(super) crew: &'a Crew,
     cache: Option<&'a Cache>,
-    check: Checkpoint<'a>,
-    /// The member that is being filled; none before its first byte.
-    member: Option<Member>,
+    pub(super) check: Checkpoint<'a>,
+    /// The batch that is being filled; none before its first byte.
+    batch: Option<Batch>,
+    /// Its parts but the one that is being filled.
+    parts: Vec<Part>,
     filled: usize,
     hashed: usize,
     next: VecDeque<Next>,
     in_flight: usize,
     recording: Option<Recording>,
     /// None while what is written is known to hash to what the cache says.
+    pub(super) hashes: Option<Hashes>,
+}
+
+/// Where a blob stood: what is appended after it can be taken back.
+pub(super) struct Stand {
+    written: u64,
     hashes: Option<Hashes>,
+    recording: Option<Mark>,
 }
 
 impl<'a> Assembly<'a> {
@@ -91,7 +101,8 @@ impl<'a> Assembly<'a> {
             crew,
             cache,
             check,
-            member: None,
+            batch: None,
+            parts: Vec::new(),
             filled: 0,
             hashed: 0,
             next: VecDeque::new(),
@@ -138,9 +149,8 @@ impl<'a> Assembly<'a> {
 
     /// Appends a segment from the cache; false, and nothing appended, if it is damaged.
     pub(super) fn append(&mut self, segment: Segment) -> Result<bool> {
-        self.settle()?;
-        let (start, before) = (self.written, self.hashes.clone());
-        let mut members = Members::new(self.compression, segment.facts().members.clone());
+        let before = self.stand()?;
+        let mut members = Unpacking::new(self.compression, segment.facts().members.clone());
         let Self { output, written, hashes, .. } = self;
         let mut sound = true;
         let read = segment.read(&mut |piece| {
@@ -148,16 +158,33 @@ impl<'a> Assembly<'a> {
             *written += piece.len() as u64;
             if let Some(hashes) = hashes {
                 hashes.blob.update(piece);
-                sound &= members.hash(piece, &mut hashes.archive);
+                sound &= members.unpack(piece, &mut |content| hashes.archive.update(content));
             }
             Ok(())
         })?;
         if read && sound && (self.hashes.is_none() || members.is_complete()) {
             return Ok(true);
         }
-        self.output.truncate(start)?;
-        (self.written, self.hashes) = (start, before);
+        self.rewind(before)?;
         Ok(false)
+    }
+
+    /// Where the blob stands, once all that is in flight is written.
+    pub(super) fn stand(&mut self) -> Result<Stand> {
+        self.settle()?;
+        let recording = self.recording.as_ref().map(Recording::mark);
+        Ok(Stand { written: self.written, hashes: self.hashes.clone(), recording })
+    }
+
+    /// Takes back what was appended since the blob stood so, with nothing in flight now.
+    pub(super) fn rewind(&mut self, stand: Stand) -> Result<()> {
+        let Stand { written, hashes, recording } = stand;
+        self.output.truncate(written)?;
+        (self.written, self.hashes) = (written, hashes);
+        if let (Some(recording), Some(mark)) = (&mut self.recording, recording) {
+            recording.rewind(mark);
+        }
+        Ok(())
     }
 
     /// Writes all that is in flight.
@@ -176,7 +203,7 @@ impl<'a> Assembly<'a> {
 
     fn enqueue(&mut self, next: Next) -> Result<()> {
         self.next.push_back(next);
-        while self.next.front().is_some_and(|next| !matches!(next, Next::Member(..))) {
+        while self.next.front().is_some_and(|next| !matches!(next, Next::Batch(_))) {
             self.write_next()?;
         }
         Ok(())
@@ -185,10 +212,14 @@ impl<'a> Assembly<'a> {
     fn write_next(&mut self) -> Result<()> {
         match self.next.pop_front() {
             None => {}
-            Some(Next::Member(ticket, length)) => {
+            Some(Next::Batch(ticket)) => {
                 self.in_flight -= 1;
-                let member = self.crew.wait(&ticket, self.check)?;
-                self.write_member(member.output(), length)?;
+                let (batch, lengths) = self.crew.wait(&ticket, self.check)?;
+                let compressed = lengths.iter().map(|(compressed, _)| compressed).sum();
+                self.write_piece(&batch.output()[..compressed])?;
+                for (compressed, uncompressed) in lengths {
+                    self.end_member(compressed as u64, uncompressed as u64);
+                }
             }
             Some(Next::Record) => self.recording = self.cache.map(Cache::record),
             Some(Next::Store(key, _flight)) => {
@@ -206,55 +237,78 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    fn write_member(&mut self, bytes: &[u8], uncompressed: usize) -> Result<()> {
+    /// Appends the next bytes of members.
+    pub(super) fn write_piece(&mut self, bytes: &[u8]) -> Result<()> {
         if let Some(hashes) = &mut self.hashes {
             hashes.blob.update(bytes);
         }
         if let Some(recording) = &mut self.recording {
-            recording.member(bytes, uncompressed);
+            recording.write(bytes);
         }
         self.written += bytes.len() as u64;
         self.output.write(bytes)
     }
 
-    /// The member to fill: the buffers of members in flight come back as those are written.
-    fn member(&mut self) -> Result<&mut Member> {
-        let member = match self.member.take() {
-            Some(member) => member,
+    /// Says that a member of this length, compressed and uncompressed in bytes, is written.
+    pub(super) fn end_member(&mut self, compressed: u64, uncompressed: u64) {
+        if let Some(recording) = &mut self.recording {
+            recording.member(compressed, uncompressed);
+        }
+    }
+
+    /// The batch to fill: those in flight come back as they are written.
+    fn batch(&mut self) -> Result<&mut Batch> {
+        let batch = match self.batch.take() {
+            Some(batch) => batch,
             None => loop {
-                if let Some(member) = self.crew.try_member() {
-                    break member;
+                if let Some(batch) = self.crew.try_batch() {
+                    break batch;
                 }
                 if self.in_flight == 0 {
-                    break self.crew.member(self.check)?;
+                    break self.crew.batch(self.check)?;
                 }
                 self.write_next()?;
             },
         };
-        Ok(self.member.insert(member))
+        Ok(self.batch.insert(batch))
     }
 
     fn hash(&mut self) {
-        if let (Some(member), Some(hashes)) = (&mut self.member, &mut self.hashes) {
-            hashes.archive.update(&member.input()[self.hashed..self.filled]);
+        if let (Some(batch), Some(hashes)) = (&mut self.batch, &mut self.hashes) {
+            hashes.archive.update(&batch.input()[self.hashed..self.filled]);
         }
         self.hashed = self.filled;
     }
 
-    fn end_member(&mut self) -> Result<()> {
+    /// Ends a part of the batch, if it has begun: what follows begins a new member.
+    fn cut(&mut self, stream: Option<Stream>) {
+        let start = self.parts.last().map_or(0, |part| part.end);
+        if self.filled > start {
+            self.parts.push(Part { end: self.filled, stream });
+        }
+    }
+
+    /// Has the batch compressed.
+    pub(super) fn end_batch(&mut self) -> Result<()> {
+        self.cut(None);
         self.hash();
-        let length = std::mem::take(&mut self.filled);
+        let (length, parts) = (std::mem::take(&mut self.filled), std::mem::take(&mut self.parts));
         self.hashed = 0;
-        let Some(mut member) = self.member.take() else {
+        let Some(mut batch) = self.batch.take() else {
             return Ok(());
         };
-        if self.compression == Compression::None {
-            self.write_member(&member.input()[..length], length)?;
-            self.member = Some(member);
+        let compression = self.compression;
+        if compression == Compression::None {
+            self.write_piece(&batch.input()[..length])?;
+            self.end_member(length as u64, length as u64);
+            self.batch = Some(batch);
             return Ok(());
         }
-        self.next
-            .push_back(Next::Member(self.crew.submit(member, length, self.compression), length));
+        let work = move |batch: &mut Batch| {
+            let (archive, output) = batch.both();
+            compress::compress(compression, archive, &parts, output)
+        };
+        self.next.push_back(Next::Batch(self.crew.submit(batch, work)));
         self.in_flight += 1;
         while self.in_flight >= self.crew.depth() {
             self.write_next()?;
@@ -266,10 +320,10 @@ impl<'a> Assembly<'a> {
 impl Sink for Assembly<'_> {
     fn room(&mut self) -> Result<&mut [u8]> {
         if self.filled == MEMBER {
-            self.end_member()?;
+            self.end_batch()?;
         }
         let filled = self.filled;
-        Ok(&mut self.member()?.input()[filled..])
+        Ok(&mut self.batch()?.input()[filled..])
     }
 
     fn filled(&mut self, length: usize) {
@@ -279,52 +333,30 @@ impl Sink for Assembly<'_> {
         }
     }
 
-    fn end_segment(&mut self) -> Result<()> {
-        if self.filled > 0 { self.end_member() } else { Ok(()) }
-    }
-}
-
-/// Hashes the contents of members that come in pieces.
-struct Members {
-    compression: Compression,
-    left: VecDeque<(u32, u32)>,
-    compressed: Vec<u8>,
-    content: Vec<u8>,
-}
-
-impl Members {
-    fn new(compression: Compression, lengths: Vec<(u32, u32)>) -> Self {
-        Self { compression, left: lengths.into(), compressed: Vec::new(), content: Vec::new() }
-    }
-
-    /// Takes in the next piece; false if it does not belong to such members.
-    fn hash(&mut self, mut piece: &[u8], hasher: &mut Hasher) -> bool {
-        while !piece.is_empty() {
-            let Some(&(compressed, uncompressed)) = self.left.front() else {
-                return false;
-            };
-            let missing = compressed as usize - self.compressed.len();
-            let (more, rest) = piece.split_at(missing.min(piece.len()));
-            piece = rest;
-            self.compressed.extend_from_slice(more);
-            if self.compressed.len() < compressed as usize {
-                break;
-            }
-            let (compression, length) = (self.compression, uncompressed as usize);
-            if length > MEMBER {
-                return false;
-            }
-            match compression.decompress(&self.compressed, length, &mut self.content) {
-                Some(content) => hasher.update(content),
-                None => return false,
-            }
-            self.compressed.clear();
-            self.left.pop_front();
+    fn take(
+        &mut self,
+        stream: Stream,
+        size: u64,
+        read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
+    ) -> Result<bool> {
+        let mut left = match usize::try_from(size) {
+            Ok(size) if size <= MEMBER => size,
+            _ => return self.take_large(stream, read),
+        };
+        self.cut(None);
+        if MEMBER - self.filled < left {
+            self.end_batch()?;
         }
-        true
+        while left > 0 {
+            let length = read(self.room()?)?;
+            self.filled(length);
+            left -= length;
+        }
+        self.cut(Some(stream));
+        Ok(true)
     }
 
-    fn is_complete(&self) -> bool {
-        self.left.is_empty() && self.compressed.is_empty()
+    fn end_segment(&mut self) -> Result<()> {
+        if self.filled > 0 { self.end_batch() } else { Ok(()) }
     }
 }

@@ -42,7 +42,7 @@ impl Functions {
             .find_map(|(path, read)| Some((claims.about(&path)?, *read, path)));
         if let Some((claim, read, path)) = first
             && claim != read
-            && keys::read(&mut Input::open(&path)?, function.other(), check)? == claim
+            && keys::read(&Input::open(&path)?, function.other(), check)? == claim
         {
             self.blake3.store(function.other() == Function::Blake3, Ordering::Relaxed);
         }

@@ -10,6 +10,7 @@ use crate::layer::Checkpoint;
 use crate::layer::compress::Compression;
 use crate::layer::plan::{Entry, Kind, PackagePlan};
 use crate::layer::spec::Attributes;
+use crate::layer::wheel;
 
 /// What all segments of a layer have in common.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Common {
     pub(super) attributes: Attributes,
 }
 
-/// The key of a package whose files have these contents, in order.
+/// The key of a package whose files and then wheels have these contents, in order.
 ///
 /// Destructured without `..`: a field that is added has to be considered here.
 pub(super) fn segment(
@@ -27,7 +28,7 @@ pub(super) fn segment(
     function: Function,
     digests: &[Digest],
 ) -> Key {
-    let PackagePlan { name: _never_in_the_bytes, entries } = package;
+    let PackagePlan { name: _never_in_the_bytes, entries, wheels } = package;
     let Common { compression, attributes } = common;
     let Attributes { owner, group, mtime } = attributes;
     let kind = match function {
@@ -39,7 +40,11 @@ pub(super) fn segment(
         .number(owner)
         .number(group)
         .number(mtime)
-        .number(entries.len() as u64);
+        .number(entries.len() as u64)
+        .number(wheels.len() as u64);
+    if !wheels.is_empty() {
+        key = key.number(wheel::LEAST);
+    }
     let mut digests = digests.iter();
     for Entry { dest, mode, kind } in entries {
         key = key.bytes(dest).number((*mode).into());
@@ -52,10 +57,13 @@ pub(super) fn segment(
             }
         };
     }
+    for _wheel in wheels {
+        key = key.bytes(digests.next().map_or(&[][..], |digest| digest.bytes()));
+    }
     key.finish()
 }
 
-/// The digests of a package's files, as claimed, or as read where nothing is claimed; and
+/// The digests of a package's files and then of its wheels, as claimed, or as read where nothing is claimed; and
 /// whether all are claimed.
 pub(super) fn contents(
     package: &PackagePlan,
@@ -65,27 +73,32 @@ pub(super) fn contents(
 ) -> Result<(Vec<Digest>, bool)> {
     let mut digests = Vec::with_capacity(package.entries.len());
     let mut all_claimed = true;
-    for path in package.entries.iter().filter_map(Entry::content) {
+    let wheels = package.wheels.iter().map(|wheel| wheel.to_path_buf());
+    for path in package.entries.iter().filter_map(Entry::content).chain(wheels) {
         let claimed = claims.about(&path);
         all_claimed &= claimed.is_some();
         digests.push(match claimed {
             Some(digest) => digest,
-            None => read(&mut Input::open(&path)?, function, check)?,
+            None => read(&Input::open(&path)?, function, check)?,
         });
     }
     Ok((digests, all_claimed))
 }
 
 /// The digest of a file's content.
-pub(super) fn read(input: &mut Input, function: Function, check: Checkpoint<'_>) -> Result<Digest> {
+pub(super) fn read(input: &Input, function: Function, check: Checkpoint<'_>) -> Result<Digest> {
     let mut hasher = ContentHasher::new(function);
     let size = usize::try_from(input.size()).unwrap_or(usize::MAX);
     let mut piece = vec![0; (256 << 10).min(size.saturating_add(1))];
+    let mut offset = 0;
     loop {
         check()?;
-        match input.read(&mut piece)? {
+        match input.read_at(&mut piece, offset)? {
             0 => return Ok(hasher.finish()),
-            length => hasher.update(&piece[..length]),
+            length => {
+                hasher.update(&piece[..length]);
+                offset += length as u64;
+            }
         }
     }
 }

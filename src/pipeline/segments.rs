@@ -14,6 +14,7 @@ use crate::fs::Output;
 use crate::layer::metadata::Blob;
 use crate::layer::plan::{PackagePlan, Plan};
 use crate::layer::segment::{self, Sink as _};
+use crate::layer::wheel::Wheels;
 
 /// How many uncompressed bytes lie between two borders, at least: hashing so much again is
 /// cheaper than a file.
@@ -137,8 +138,18 @@ impl<'a> Segments<'a> {
                 let function = functions.guess();
                 blob.record()?;
                 let attributes = self.common.attributes;
-                let digests =
-                    segment::write_package(package, attributes, blob, check, Some(function))?;
+                let wheels = Wheels::open(&package.wheels)?;
+                let mut digests = segment::write_package(
+                    package,
+                    &wheels,
+                    attributes,
+                    blob,
+                    check,
+                    Some(function),
+                )?;
+                for wheel in wheels.files() {
+                    digests.push(keys::read(wheel, function, check)?);
+                }
                 functions.learn(package, claims, (function, &digests), check)?;
                 let key = keys::segment(package, self.common, function, &digests);
                 blob.store(key, flight)?;

@@ -4,14 +4,21 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use pylayer::cache::FORMAT;
+
 use super::{expected, explained, layer, packages};
 use crate::support::worker::Worker;
 use crate::support::{Folder, sha256sum};
 
+/// Where the cache has what this version stores.
+fn stored(folder: &Folder) -> PathBuf {
+    folder.path().join(format!("cache/v{FORMAT}"))
+}
+
 fn files(folder: &Folder, kind: &str) -> Vec<PathBuf> {
-    let listed = crate::support::tree(&folder.path().join("cache/v1").join(kind));
+    let listed = crate::support::tree(&stored(folder).join(kind));
     let files = listed.into_iter().filter(|(_, what)| what.starts_with("file"));
-    files.map(|(path, _)| folder.path().join("cache/v1").join(kind).join(path)).collect()
+    files.map(|(path, _)| stored(folder).join(kind).join(path)).collect()
 }
 
 fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -53,7 +60,7 @@ fn what_is_missing_in_part_is_built_again() {
     for kind in ["blobs", "segments", "borders", "locks"] {
         let folder = packages();
         explained(&folder, "cache", &[]);
-        fs::remove_dir_all(folder.path().join("cache/v1").join(kind)).unwrap();
+        fs::remove_dir_all(stored(&folder).join(kind)).unwrap();
         explained(&folder, "cache", &[]);
         assert_eq!(explained(&folder, "cache", &[]), ["hit"; 3], "{kind}");
     }
@@ -78,7 +85,7 @@ fn a_larger_damaged_segment_is_taken_back_from_the_middle_of_a_layer() {
     assert_eq!(explained(&folder, "cache", &[]), ["hit", "built", "hit"]);
     // Without a known border, hashing reads members one by one and sees damage earlier.
     damage(large, |bytes| bytes[3_000_000] ^= 1);
-    fs::remove_dir_all(folder.path().join("cache/v1/borders")).unwrap();
+    fs::remove_dir_all(stored(&folder).join("borders")).unwrap();
     assert_eq!(explained(&folder, "cache", &[]), ["hit", "built", "hit"]);
 }
 
@@ -88,7 +95,7 @@ fn a_cache_that_cannot_be_used_costs_hits_alone() {
     explained(&folder, "cache", &[]);
     // Root may write anywhere, so a file stands where a folder should be.
     for kind in ["blobs", "segments", "borders", "locks"] {
-        let path = folder.path().join("cache/v1").join(kind);
+        let path = stored(&folder).join(kind);
         fs::remove_dir_all(&path).unwrap();
         fs::write(path, "").unwrap();
     }

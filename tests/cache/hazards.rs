@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use pylayer::cache::FORMAT;
+
 use super::{LAYER, expected, explained, layer, packages};
 use crate::support::worker::Worker;
 use crate::support::{PYLAYER, Run, sha256sum};
@@ -162,7 +164,8 @@ fn collection_under_load_costs_hits_alone() {
 fn other_versions_share_the_folder_and_nothing_in_it() {
     let folder = packages();
     folder.file("cache/v0/segments/ab/abcd", b"old");
-    folder.file("cache/v2/index.db", b"new");
+    let next = format!("cache/v{}/index.db", FORMAT + 1);
+    folder.file(&next, b"new");
     fs::set_permissions(
         folder.path().join("cache"),
         std::os::unix::fs::PermissionsExt::from_mode(0o700),
@@ -172,5 +175,5 @@ fn other_versions_share_the_folder_and_nothing_in_it() {
     assert_eq!(explained(&folder, "cache", &[]), ["hit"; 3]);
     assert_eq!(folder.run(&["cache", "clear", "--cache-dir=cache"]).code, 0);
     assert_eq!(folder.read("cache/v0/segments/ab/abcd"), b"old");
-    assert_eq!(folder.read("cache/v2/index.db"), b"new");
+    assert_eq!(folder.read(&next), b"new");
 }

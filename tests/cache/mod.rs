@@ -6,6 +6,8 @@ mod hazards;
 
 use std::fs;
 
+use pylayer::cache::FORMAT;
+
 use crate::support::worker::Worker;
 use crate::support::{Folder, decompress, entries, sha256sum};
 
@@ -225,7 +227,7 @@ fn a_worker_in_an_output_base_keeps_its_cache_there() {
         worker.request(1, &["layer", "--output=o", &tree, "--to=app"]);
         assert_eq!(worker.response().exit_code, 0);
         assert!(worker.end().success());
-        assert_eq!(root.path().join("pylayer/v1/blobs").exists(), kept, "{inside}");
+        assert_eq!(root.path().join(format!("pylayer/v{FORMAT}/blobs")).exists(), kept, "{inside}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share: a folder to work in, runs of the binary, and an archive reader.
 
 pub(crate) mod worker;
+pub(crate) mod zip;
 
 use std::fs;
 use std::io::Read as _;

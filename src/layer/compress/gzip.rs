@@ -8,6 +8,18 @@ use crate::error::{Error, Fault, Result};
 /// members are at most 1 % larger than zlib's (measured on pure-Python and on binary wheels).
 const LEVELS: [i32; 9] = [1, 1, 2, 3, 4, 5, 6, 7, 9];
 
+/// The header of a member whose deflate stream is somebody else's (RFC 1952, 2.3): no flags, no
+/// clock, no word on how it was compressed, and the operating system unknown.
+pub const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// A member's end (RFC 1952, 2.3.1): CRC-32 and length of its content, the latter modulo 2^32.
+pub(super) fn trailer(crc: u32, length: u64) -> [u8; 8] {
+    let mut trailer = [0; 8];
+    trailer[..4].copy_from_slice(&crc.to_le_bytes());
+    trailer[4..].copy_from_slice(&length.to_le_bytes()[..4]);
+    trailer
+}
+
 /// The codec's version: another one may give other bytes. Pinned in `Cargo.lock`.
 pub(super) const VERSION: &str = "libdeflate-sys 1.26.1";
 
@@ -23,11 +35,12 @@ impl Compressor {
         }
     }
 
-    pub(super) fn compress(&mut self, member: &[u8], output: &mut Vec<u8>) -> Result<usize> {
-        let bound = self.0.gzip_compress_bound(member.len());
-        if output.len() < bound {
-            output.resize(bound, 0);
-        }
+    /// The most bytes that a member with so much content has.
+    pub(super) fn bound(&mut self, length: usize) -> usize {
+        self.0.gzip_compress_bound(length)
+    }
+
+    pub(super) fn compress(&mut self, member: &[u8], output: &mut [u8]) -> Result<usize> {
         self.0
             .gzip_compress(member, output)
             .map_err(|_| Error::new(Fault::Internal, "a gzip member exceeded its bound"))

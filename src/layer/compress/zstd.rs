@@ -22,13 +22,14 @@ impl Compressor {
         Ok(Self(compressor))
     }
 
-    pub(super) fn compress(&mut self, member: &[u8], output: &mut Vec<u8>) -> Result<usize> {
-        let bound = zstd::zstd_safe::compress_bound(member.len());
-        if output.len() < bound {
-            output.resize(bound, 0);
-        }
-        self.0.compress_to_buffer(member, output.as_mut_slice()).map_err(fail)
+    pub(super) fn compress(&mut self, member: &[u8], output: &mut [u8]) -> Result<usize> {
+        self.0.compress_to_buffer(member, output).map_err(fail)
     }
+}
+
+/// The most bytes that a frame with so much content has.
+pub(super) fn bound(length: usize) -> usize {
+    zstd::zstd_safe::compress_bound(length)
 }
 
 /// The codec's version: another one may give other bytes.

@@ -1,0 +1,61 @@
+//! From some of a layer's bytes to members: one for each part, each by itself.
+
+use std::cell::RefCell;
+
+use super::taken::Taker;
+use super::{Compression, Compressor};
+use crate::error::Result;
+use crate::layer::wheel::Stream;
+
+/// A part of a batch, which becomes one member.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it ends in the batch, and the next one begins.
+    pub end: usize,
+    /// The stream that is its deflate stream already, if it turns out to be.
+    pub stream: Option<Stream>,
+}
+
+/// A thread's tools, kept from one batch to the next.
+#[derive(Default)]
+struct Tools {
+    compressor: Option<Compressor>,
+    taker: Option<Taker>,
+}
+
+/// Makes a member of each part of a batch, one after the other at the start of `output`, which
+/// grows as needed; gives the length of each, compressed and uncompressed, in bytes.
+pub fn compress(
+    compression: Compression,
+    batch: &[u8],
+    parts: &[Part],
+    output: &mut Vec<u8>,
+) -> Result<Vec<(usize, usize)>> {
+    thread_local! {
+        static TOOLS: RefCell<Tools> = RefCell::default();
+    }
+    TOOLS.with_borrow_mut(|tools| {
+        let Tools { compressor, taker } = tools;
+        if compressor.as_ref().is_none_or(|last| last.compression() != compression) {
+            *compressor = Compressor::new(compression)?;
+        }
+        let (mut lengths, mut start, mut at) = (Vec::with_capacity(parts.len()), 0, 0);
+        for Part { end, stream } in parts {
+            let content = &batch[start..*end];
+            let taken = stream
+                .as_ref()
+                .and_then(|stream| taker.get_or_insert_default().take(stream, content, output, at));
+            let length = match (taken, &mut *compressor) {
+                (Some(length), _) => length,
+                (None, Some(compressor)) => compressor.compress(content, output, at)?,
+                (None, None) => {
+                    super::room(output, at, content.len()).copy_from_slice(content);
+                    content.len()
+                }
+            };
+            lengths.push((length, content.len()));
+            (start, at) = (*end, at + length);
+        }
+        Ok(lengths)
+    })
+}

@@ -1,0 +1,106 @@
+//! A wheel's stream against a file that is too large to be held: both go by piece by piece.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::gzip;
+use crate::layer::wheel::Stream;
+
+/// Bytes of the stream read at a time.
+const READ: usize = 128 << 10;
+
+/// Bytes inflated at a time: they are compared while the processor's cache still holds them.
+const INFLATE: usize = 64 << 10;
+
+/// A stream that has been what it claims to be so far.
+pub struct Comparison {
+    stream: Stream,
+    inflate: Decompress,
+    /// Where in the wheel the stream is read next, and how much of it is left there.
+    next: u64,
+    left: u64,
+    /// What was read of the stream; from `from` on, it is not inflated yet.
+    read: Vec<u8>,
+    from: usize,
+    inflated: Vec<u8>,
+    crc: libdeflater::Crc,
+    length: u64,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Comparison {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Comparison").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl Comparison {
+    /// Begins with a stream; none if the archive lies about where it is.
+    pub fn new(stream: Stream) -> Option<Self> {
+        Some(Self {
+            next: stream.start()?,
+            left: stream.compressed(),
+            stream,
+            inflate: Decompress::new(false),
+            read: Vec::with_capacity(READ),
+            from: 0,
+            inflated: vec![0; INFLATE],
+            crc: libdeflater::Crc::new(),
+            length: 0,
+            ended: false,
+        })
+    }
+
+    /// Compares the file's next bytes. Puts the part of the stream that was inflated for them at
+    /// the start of `output`, and gives its length; none if the file is another one.
+    pub fn compare(&mut self, mut content: &[u8], output: &mut Vec<u8>) -> Option<usize> {
+        self.crc.update(content);
+        self.length += content.len() as u64;
+        output.clear();
+        while !content.is_empty() && !self.ended {
+            let inflated = self.step(content.len(), output)?;
+            let (same, rest) = content.split_at_checked(inflated)?;
+            if same != &self.inflated[..inflated] {
+                return None;
+            }
+            content = rest;
+        }
+        content.is_empty().then_some(output.len())
+    }
+
+    /// The member's end, if the stream ends here, too, and the last bytes of it at the start of
+    /// `output`; none if it goes on.
+    pub fn finish(mut self, output: &mut Vec<u8>) -> Option<[u8; 8]> {
+        output.clear();
+        while !self.ended {
+            if self.step(1, output)? > 0 {
+                return None;
+            }
+        }
+        Some(gzip::trailer(self.crc.sum(), self.length))
+    }
+
+    /// Inflates up to `most` bytes, appends what that took of the stream to `output`, and gives
+    /// their number; none if that cannot be, or the archive has more than the stream.
+    fn step(&mut self, most: usize, output: &mut Vec<u8>) -> Option<usize> {
+        if self.from == self.read.len() && self.left > 0 {
+            let length = usize::try_from(self.left).unwrap_or(READ).min(READ);
+            self.read.resize(length, 0);
+            self.stream.read(&mut self.read, self.next)?;
+            self.from = 0;
+            self.next += length as u64;
+            self.left -= length as u64;
+        }
+        let room = &mut self.inflated[..most.min(INFLATE)];
+        let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
+        let status =
+            self.inflate.decompress(&self.read[self.from..], room, FlushDecompress::None).ok()?;
+        let taken = usize::try_from(self.inflate.total_in() - taken).ok()?;
+        let given = usize::try_from(self.inflate.total_out() - given).ok()?;
+        output.extend_from_slice(&self.read[self.from..self.from + taken]);
+        self.from += taken;
+        self.ended = status == Status::StreamEnd;
+        let stuck = !self.ended && taken == 0 && given == 0;
+        let goes_on = self.left > 0 || self.from < self.read.len();
+        (!stuck && (!self.ended || !goes_on)).then_some(given)
+    }
+}

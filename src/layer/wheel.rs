@@ -1,0 +1,151 @@
+//! Wheels as a source of deflate streams.
+//!
+//! A wheel is a ZIP archive (`PyPA`, "Binary distribution format"): nearly every file lies in it as
+//! a raw deflate stream, which is what a gzip member holds. A stream that inflates to a file's
+//! bytes need not be made again. What the archive says about itself is never believed: it only
+//! helps to find a stream, which is then compared with the file.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rawzip::{
+    CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
+    ZipLocator,
+};
+
+use super::filter::from_package_root;
+use crate::error::Result;
+use crate::fs::Input;
+
+/// The least bytes of a file for which a stream is taken. A member of its own costs about a
+/// kilobyte, for it cannot refer to what comes before; below this that weighs more than the time
+/// it spares (`docs/performance.md` has the table).
+pub const LEAST: u64 = 16 << 10;
+
+/// The wheels of a package.
+#[derive(Debug, Default)]
+pub struct Wheels(Vec<Wheel>);
+
+/// A wheel and where its streams are.
+#[derive(Debug)]
+struct Wheel {
+    file: Arc<Input>,
+    archive: Option<Arc<Archive>>,
+    /// By installed path; none where the archive has two of that name.
+    streams: BTreeMap<Box<[u8]>, Option<ZipArchiveEntryWayfinder>>,
+}
+
+struct Archive(ZipArchive<At>);
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Archive")
+    }
+}
+
+/// The wheel's file, as the archive's reader wants it.
+struct At(Arc<Input>);
+
+impl ReaderAt for At {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset).map_err(io::Error::other)
+    }
+}
+
+/// A deflate stream that may be a file's content.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    archive: Arc<Archive>,
+    entry: ZipArchiveEntryWayfinder,
+}
+
+impl Wheels {
+    /// Opens wheels. One that is malformed has no streams; one that cannot be opened is an error.
+    pub fn open(paths: &[Arc<Path>]) -> Result<Self> {
+        let wheels = paths.iter().map(|path| Ok(Wheel::index(Input::open(path)?)));
+        Ok(Self(wheels.collect::<Result<_>>()?))
+    }
+
+    /// The wheels' files, in order.
+    pub fn files(&self) -> impl Iterator<Item = &Input> {
+        self.0.iter().map(|wheel| &*wheel.file)
+    }
+
+    /// The stream that claims to be the file of `size` bytes that was installed at `path`, which
+    /// is relative to a tree; none for a file that is better compressed with others, or so large
+    /// that a member cannot tell its length.
+    pub fn stream(&self, path: &[u8], size: u64) -> Option<Stream> {
+        if size < LEAST || size > u32::MAX.into() {
+            return None;
+        }
+        let path = from_package_root(path);
+        self.0.iter().find_map(|wheel| {
+            let entry = (*wheel.streams.get(path)?)?;
+            let archive = wheel.archive.clone()?;
+            (entry.uncompressed_size_hint() == size).then_some(Stream { archive, entry })
+        })
+    }
+}
+
+impl Wheel {
+    fn index(file: Input) -> Self {
+        let file = Arc::new(file);
+        let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+        let end = file.size();
+        let located = ZipLocator::new().locate_in_reader(At(file.clone()), &mut buffer, end);
+        let Ok(archive) = located else {
+            return Self { file, archive: None, streams: BTreeMap::new() };
+        };
+        let mut streams = BTreeMap::new();
+        let mut entries = archive.entries(&mut buffer);
+        // Of a damaged directory, what comes before the damage serves as well.
+        while let Ok(Some(record)) = entries.next_entry() {
+            if record.compression_method() != CompressionMethod::DEFLATE
+                || record.flags().is_encrypted()
+                || record.uncompressed_size_hint() < LEAST
+            {
+                continue;
+            }
+            let path = installed(record.file_path().as_ref()).into_boxed_slice();
+            match streams.entry(path) {
+                Entry::Vacant(place) => _ = place.insert(Some(record.wayfinder())),
+                Entry::Occupied(mut place) => _ = place.insert(None),
+            }
+        }
+        Self { file, archive: Some(Arc::new(Archive(archive))), streams }
+    }
+}
+
+/// Where an installer puts a wheel's file, from `site-packages` or the installation's root.
+fn installed(name: &[u8]) -> Vec<u8> {
+    let mut parts = name.splitn(3, |&byte| byte == b'/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(top), Some(scheme), Some(rest)) if top.ends_with(b".data") => match scheme {
+            b"purelib" | b"platlib" | b"data" => rest.to_vec(),
+            b"scripts" => [b"bin/", rest].concat(),
+            _ => name.to_vec(),
+        },
+        _ => name.to_vec(),
+    }
+}
+
+impl Stream {
+    /// The stream's length in bytes.
+    pub fn compressed(&self) -> u64 {
+        self.entry.compressed_size_hint()
+    }
+
+    /// Where the stream begins in the wheel; none if the archive lies about it.
+    pub fn start(&self) -> Option<u64> {
+        Some(self.archive.0.get_entry(self.entry).ok()?.compressed_data_range().0)
+    }
+
+    /// Reads from the wheel; none if it ends there.
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> Option<()> {
+        self.archive.0.get_ref().read_exact_at(buffer, offset).ok()
+    }
+}
