@@ -188,8 +188,25 @@ fn entry(found: Found) -> Result<Entry> {
     Ok(Entry { dest, mode, kind })
 }
 
+/// Whether it takes no more than a look to see that no two entries have one place: each package
+/// lies in a part of the image of its own.
+fn are_apart(packages: &[PackagePlan]) -> bool {
+    let mut ranges = Vec::with_capacity(packages.len());
+    for PackagePlan { entries, .. } in packages {
+        if !entries.is_sorted_by(|a, b| a.dest < b.dest) {
+            return false;
+        }
+        ranges.extend(entries.first().zip(entries.last()).map(|(a, b)| (&a.dest, &b.dest)));
+    }
+    ranges.sort();
+    ranges.is_sorted_by(|(_, last), (first, _)| last < first)
+}
+
 /// Leaves one entry at each place: of two that are the same, the first package's.
 fn deduplicate(packages: &mut [PackagePlan]) -> Result<()> {
+    if are_apart(packages) {
+        return Ok(());
+    }
     let mut order: Vec<(&[u8], usize, usize)> = Vec::new();
     for (package, plan) in packages.iter().enumerate() {
         let entries = plan.entries.iter().enumerate();

@@ -60,9 +60,17 @@ impl Content {
 
     /// The path of the file that an entry at `dest` has its bytes from.
     pub fn path(&self, dest: &[u8]) -> PathBuf {
-        match self.relative {
-            Some(from) => self.root.join(paths::as_path(&dest[from as usize..])),
-            None => self.root.to_path_buf(),
+        let mut path = PathBuf::new();
+        self.write_path(dest, &mut path);
+        path
+    }
+
+    /// The same in place of another path, whose room serves again.
+    pub fn write_path(&self, dest: &[u8], path: &mut PathBuf) {
+        path.clear();
+        path.push(&*self.root);
+        if let Some(from) = self.relative {
+            path.push(paths::as_path(&dest[from as usize..]));
         }
     }
 }

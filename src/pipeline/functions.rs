@@ -37,6 +37,7 @@ impl Functions {
     ) -> Result<()> {
         let (function, digests) = read;
         let contents = package.entries.iter().filter_map(Entry::content);
+        let mut claims = claims.finder();
         let first = contents
             .zip(digests)
             .find_map(|(path, read)| Some((claims.about(&path)?, *read, path)));

@@ -1,6 +1,8 @@
 //! From a planned package to its key in the cache, and from the keys of a layer's segments to
 //! those of its borders.
 
+use std::path::{Path, PathBuf};
+
 use super::claims::Claims;
 use crate::cache::{Key, KeyBuilder};
 use crate::digest::{ContentHasher, Digest, Function};
@@ -73,15 +75,24 @@ pub(super) fn contents(
 ) -> Result<(Vec<Digest>, bool)> {
     let mut digests = Vec::with_capacity(package.entries.len());
     let mut all_claimed = true;
-    let wheels = package.wheels.iter().map(|wheel| wheel.to_path_buf());
-    for path in package.entries.iter().filter_map(Entry::content).chain(wheels) {
-        let claimed = claims.about(&path);
+    let mut claims = claims.finder();
+    let mut add = |path: &Path| {
+        let claimed = claims.about(path);
         all_claimed &= claimed.is_some();
         digests.push(match claimed {
             Some(digest) => digest,
-            None => read(&Input::open(&path)?, function, check)?,
+            None => read(&Input::open(path)?, function, check)?,
         });
+        Ok(())
+    };
+    let mut path = PathBuf::new();
+    for entry in &package.entries {
+        if let Kind::File(content) = &entry.kind {
+            content.write_path(&entry.dest, &mut path);
+            add(&path)?;
+        }
     }
+    package.wheels.iter().try_for_each(|wheel| add(wheel))?;
     Ok((digests, all_claimed))
 }
 
