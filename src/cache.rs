@@ -16,8 +16,9 @@
 //! ```
 //!
 //! A blob is written before the entry that names it. Every file appears whole, by a link or a
-//! rename, and is checked against its name or seal at every reading: so nothing has to be synced,
-//! and a crash of the machine, too, costs no more than what was last written.
+//! rename, and is checked against its name or seal when a process first reads it, and again once the
+//! file is another or some time has passed: so nothing has to be synced, and a crash of the machine,
+//! too, costs no more than what was last written.
 
 mod entry;
 mod flight;
@@ -25,6 +26,7 @@ pub mod gc;
 mod key;
 mod memory;
 mod store;
+mod verified;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use std::fs::{self as std_fs, File};
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -93,9 +94,37 @@ pub fn read_dir(path: &Path) -> Result<Vec<(OsString, Kind)>> {
 pub struct Input {
     file: File,
     path: PathBuf,
+    stamp: Stamp,
+}
+
+/// What tells a state of a file from its others, and from other files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
     size: u64,
-    /// Device and inode.
-    identity: (u64, u64),
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &std_fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// When the file last changed, by the clock of the system, since 1970. Unlike the time of
+    /// modification no program can set it.
+    pub fn changed(&self) -> Duration {
+        let (seconds, nanoseconds) = self.changed;
+        let seconds = u64::try_from(seconds).unwrap_or_default();
+        Duration::new(seconds, u32::try_from(nanoseconds).unwrap_or_default())
+    }
 }
 
 impl Input {
@@ -107,13 +136,17 @@ impl Input {
         if !metadata.is_file() {
             return Err(Error::input("not a regular file:").at(path));
         }
-        let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { file, path: path.to_owned(), size: metadata.len(), identity })
+        Ok(Self { file, path: path.to_owned(), stamp: Stamp::of(&metadata) })
     }
 
     /// The file's length in bytes when it was opened.
     pub fn size(&self) -> u64 {
-        self.size
+        self.stamp.size
+    }
+
+    /// Which file it was, in which state, when it was opened.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// Reads some bytes; fewer than asked for only at the file's end or after an interruption.
@@ -146,7 +179,8 @@ impl Input {
     }
 
     fn is_same_file(&self, other: &Self) -> bool {
-        self.identity == other.identity
+        let identity = |input: &Self| (input.stamp.device, input.stamp.inode);
+        identity(self) == identity(other)
     }
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {

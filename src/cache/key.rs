@@ -27,9 +27,10 @@ impl fmt::Debug for Key {
 
 /// Makes a key from values, each with its length before it, so that no two sequences of values
 /// run together to the same key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyBuilder {
-    hash: blake3::Hasher,
+    /// Boxed, for it is large and builders are handed on.
+    hash: Box<blake3::Hasher>,
     /// Values that are not hashed yet: BLAKE3 is fast on many bytes at once.
     waiting: Vec<u8>,
 }
@@ -41,7 +42,7 @@ impl KeyBuilder {
     /// A builder for keys of one kind.
     pub fn new(kind: &str) -> Self {
         let waiting = Vec::with_capacity(WAITING + 1024);
-        let builder = Self { hash: blake3::Hasher::new(), waiting };
+        let builder = Self { hash: Box::default(), waiting };
         builder.number(FORMAT.into()).bytes(kind.as_bytes())
     }
 

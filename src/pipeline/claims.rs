@@ -70,21 +70,31 @@ fn parse(digest: &[u8]) -> Option<Digest> {
     let (pairs, []) = digest.as_chunks::<2>() else {
         return None;
     };
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    };
     let mut bytes = [0; 32];
     if pairs.len() != bytes.len() {
         return None;
     }
+    let mut all = 0;
     for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = value(high)? << 4 | value(low)?;
+        let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);
+        all |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(Digest::new(bytes))
+    (all < 16).then_some(Digest::new(bytes))
 }
+
+/// What each byte is worth as a hex digit; 255 where it is none.
+const HEX: [u8; 256] = {
+    let mut values = [255; 256];
+    let (digits, upper) = (b"0123456789abcdef", b"0123456789ABCDEF");
+    let mut value = 0_u8;
+    while value < 16 {
+        values[digits[value as usize] as usize] = value;
+        values[upper[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

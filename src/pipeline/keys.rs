@@ -21,23 +21,42 @@ pub(super) struct Common {
     pub(super) attributes: Attributes,
 }
 
-/// The key of a package whose files and then wheels have these contents, in order.
-///
-/// Destructured without `..`: a field that is added has to be considered here.
+/// The key of a package whose files and then wheels have these contents, in order, by this function.
 pub(super) fn segment(
     package: &PackagePlan,
     common: Common,
     function: Function,
     digests: &[Digest],
 ) -> Key {
+    by(segment_builder(package, common, digests), function)
+}
+
+/// The keys of a package whose files and then wheels have these digests, by whichever function:
+/// by `function`, and by the other.
+pub(super) fn segments(
+    package: &PackagePlan,
+    common: Common,
+    function: Function,
+    digests: &[Digest],
+) -> [Key; 2] {
+    let builder = segment_builder(package, common, digests);
+    [by(builder.clone(), function), by(builder, function.other())]
+}
+
+fn by(builder: KeyBuilder, function: Function) -> Key {
+    let function: &[u8] = match function {
+        Function::Sha256 => b"SHA-256",
+        Function::Blake3 => b"BLAKE3",
+    };
+    builder.bytes(function).finish()
+}
+
+/// Destructured without `..`: a field that is added has to be considered here.
+fn segment_builder(package: &PackagePlan, common: Common, digests: &[Digest]) -> KeyBuilder {
     let PackagePlan { name: _never_in_the_bytes, entries, wheels } = package;
     let Common { compression, attributes } = common;
     let Attributes { owner, group, mtime } = attributes;
-    let kind = match function {
-        Function::Sha256 => "segment",
-        Function::Blake3 => "segment by BLAKE3",
-    };
-    let mut key = KeyBuilder::new(kind)
+    let mut key = KeyBuilder::new("segment")
         .bytes(compression.identity().as_bytes())
         .number(owner)
         .number(group)
@@ -62,11 +81,11 @@ pub(super) fn segment(
     for _wheel in wheels {
         key = key.bytes(digests.next().map_or(&[][..], |digest| digest.bytes()));
     }
-    key.finish()
+    key
 }
 
-/// The digests of a package's files and then of its wheels, as claimed, or as read where nothing is claimed; and
-/// whether all are claimed.
+/// The digests of a package's files and then of its wheels, as claimed, or as read where nothing is
+/// claimed; and whether all are claimed.
 pub(super) fn contents(
     package: &PackagePlan,
     claims: &Claims<'_>,

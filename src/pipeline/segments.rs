@@ -206,9 +206,7 @@ fn candidates(package: &PackagePlan, common: Common, means: &Means<'_>) -> Resul
     let Means { claims, functions, check, .. } = *means;
     let guess = functions.guess();
     let (digests, all_claimed) = keys::contents(package, claims, guess, check)?;
-    let mut keys = vec![keys::segment(package, common, guess, &digests)];
-    if all_claimed && !digests.is_empty() {
-        keys.push(keys::segment(package, common, guess.other(), &digests));
-    }
-    Ok(keys)
+    let keys = keys::segments(package, common, guess, &digests);
+    let likely = if all_claimed && !digests.is_empty() { 2 } else { 1 };
+    Ok(keys[..likely].to_vec())
 }

@@ -125,8 +125,12 @@ pub(super) fn request(output: &Path, trees: &[(String, PathBuf)]) -> Result<Work
 
 /// Adds the digests of all files below a folder.
 fn claim(folder: &Path, inputs: &mut Vec<Input>) -> Result<()> {
-    for entry in fs::read_dir(folder).context(folder.display())? {
-        let path = entry.context(folder.display())?.path();
+    let entries = fs::read_dir(folder).context(folder.display())?;
+    let paths = entries.map(|entry| Ok(entry.context(folder.display())?.path()));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
+    // Bazel expands a tree in order.
+    paths.sort();
+    for path in paths {
         if path.is_symlink() {
             continue;
         }
