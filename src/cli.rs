@@ -36,6 +36,10 @@ Startup flags, none of which changes any output:
       --jobs=N            compression threads of the process [number of CPUs]
       --cache-dir=DIR     where a worker keeps what it has built, or `none`
       --cache-size=BYTES  the most it keeps; suffixes KiB, MiB, and GiB [20GiB]
+      --digest-attribute=NAME
+                          gives each layer its SHA-256 as an extended attribute of this name, for a
+                          Bazel started with --unix_digest_hash_attribute_name=NAME, which then does
+                          not read the layer to hash it
   -h, --help
   -V, --version
 ";
@@ -60,6 +64,9 @@ pub struct Startup {
     pub cache_dir: CacheDir,
     /// The cache's upper limit in bytes.
     pub cache_size: u64,
+    /// The extended attribute that a layer's SHA-256 is written to, as 32 bytes: what Bazel's
+    /// `--unix_digest_hash_attribute_name` reads in place of the file.
+    pub digest_attribute: Option<OsString>,
 }
 
 /// Where the cache is.
@@ -117,6 +124,7 @@ impl Invocation {
             jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             cache_dir: CacheDir::Default,
             cache_size: 20 << 30,
+            digest_attribute: None,
         };
         let mut worker = false;
         let mut parser = lexopt::Parser::from_args(arguments);
@@ -133,6 +141,9 @@ impl Invocation {
                 }
                 Long("cache-size") => {
                     startup.cache_size = bytes(&parser.value().map_err(usage(HINT))?)?;
+                }
+                Long("digest-attribute") => {
+                    startup.digest_attribute = Some(parser.value().map_err(usage(HINT))?);
                 }
                 Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
                 Long("version") | Short('V') => {

@@ -8,6 +8,8 @@ mod large;
 mod report;
 mod segments;
 
+use std::ffi::OsStr;
+
 use assembly::Assembly;
 pub use claims::Claims;
 pub use functions::Functions;
@@ -38,6 +40,8 @@ pub struct Means<'a> {
     pub claims: &'a Claims<'a>,
     /// By which function it says so.
     pub functions: &'a Functions,
+    /// The extended attribute that says what the blob's digest is.
+    pub digest_attribute: Option<&'a OsStr>,
     /// Whether the layer is still wanted.
     pub check: Checkpoint<'a>,
 }
@@ -61,6 +65,9 @@ pub fn build(targets: &Targets, spec: &LayerSpec, means: &Means<'_>) -> Result<F
         Some(cache) => Segments::new(&plan, common, means, cache)?.assemble(output, &mut report)?,
         None => straight(&plan, common, means, output)?,
     };
+    if let Some(name) = means.digest_attribute {
+        blob.set_attribute(name, facts.digest.bytes());
+    }
     let metadata = match &targets.metadata {
         Some(target) => {
             let mut output = Output::create(target)?;

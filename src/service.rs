@@ -113,6 +113,7 @@ impl Service {
             cache: self.cache.as_deref(),
             claims,
             functions: &self.functions,
+            digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
         let mut finished = pipeline::build(&targets, &spec, &means)?;

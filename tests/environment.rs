@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::worker::Worker;
-use crate::support::{Folder, PYLAYER, Run};
+use crate::support::{Folder, PYLAYER, Run, sha256sum};
 
 #[test]
 fn a_file_that_grows_or_shrinks_while_it_is_read_is_named() {
@@ -69,4 +69,30 @@ fn metadata_that_cannot_be_written_takes_the_blob_with_it() {
     let run = folder.run(&["layer", "--output=out", "--metadata=json"]);
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert_eq!(folder.names(), ["json"]);
+}
+
+#[test]
+fn a_layer_says_its_digest_in_an_attribute_where_it_can() {
+    let folder = Folder::new().with(&[("f", "content")]);
+    let layer = ["--file=f", "--to=x"];
+    let plain = folder.layer(&layer);
+    let name = "user.checksum.sha256";
+    let with_attribute = |name: &str| {
+        let startup = format!("--digest-attribute={name}");
+        let run = folder.run(&[&*startup, "layer", "--output=out", "--file=f", "--to=x"]);
+        assert_eq!((run.code, &*run.stderr), (0, ""));
+        assert_eq!(folder.read("out"), plain);
+    };
+    with_attribute(name);
+    let supported =
+        rustix::fs::setxattr(folder.path().join("f"), name, b"x", rustix::fs::XattrFlags::empty());
+    let mut digest = [0; 33];
+    let found = rustix::fs::getxattr(folder.path().join("out"), name, &mut digest);
+    let found = found.map(|length| {
+        let hex = digest[..length].iter().map(|byte| format!("{byte:02x}"));
+        format!("sha256:{}", hex.collect::<String>())
+    });
+    assert_eq!(found.ok(), supported.ok().map(|()| sha256sum(&plain)));
+    // Where no file system has such an attribute, the layer is what counts.
+    with_attribute("no.such.namespace");
 }

@@ -1,6 +1,7 @@
 //! Outputs: written out of sight, published whole or not at all.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
 
 use crate::error::{Error, Result};
 
@@ -117,6 +118,13 @@ impl Output {
         file.set_len(length)
             .and_then(|()| file.seek(SeekFrom::Start(length)).map(|_| ()))
             .map_err(|source| Error::io("cannot write", &self.target, source))
+    }
+
+    /// Gives the file an extended attribute, where the file system has such.
+    pub fn set_attribute(&self, name: &OsStr, value: &[u8]) {
+        let set = rustix::fs::fsetxattr(&self.file, name, value, XattrFlags::empty());
+        // It saves a reader some work; without it nothing is wrong.
+        let _: rustix::io::Result<()> = set;
     }
 
     /// Makes the file appear at its target, in place of whatever was there.
