@@ -43,6 +43,7 @@ needs! {
     SKOPEO: "skopeo", ["skopeo"], || has("skopeo");
     UMOCI: "umoci", ["umoci"], || has("umoci");
     UTIL_LINUX: "unshare", ["util-linux", "mount"], || has("unshare") && has("mount");
+    PIGZ: "pigz", ["pigz"], || has("pigz");
     ZSTD: "zstd", ["zstd"], || has("zstd");
 }
 

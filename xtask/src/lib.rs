@@ -36,9 +36,9 @@ pylayer's own commands.
 Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps of it
        cargo xtask soak                      tests that take minutes
        cargo xtask demo                      builds the layers of examples/webapi, and shows them
-       cargo xtask bench [--set=NAME] [--runs=N]
-                                             CPU time and size of layers against bsdtar's
-       cargo xtask bench cache               layers whose packages were compressed before
+       cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
+                                             docs/performance.md
+       cargo xtask bench PART...             a part of it, which is only printed: cold, cache
 
 On Debian, what a command needs and the machine lacks is installed with apt.
 ";
@@ -99,21 +99,17 @@ fn demo(mut parser: lexopt::Parser) -> Result<()> {
 }
 
 fn bench(mut parser: lexopt::Parser) -> Result<()> {
-    let (mut options, mut cache) = (bench::Options::default(), false);
+    let mut options = bench::Options::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Value(word) if word == "cache" => cache = true,
-            Long("set") => {
-                options.choose(&parser.value()?.string()?)?;
-            }
+            Value(part) => options.choose(&part.string()?)?,
             Long("runs") => {
                 options.runs = parser.value()?.parse()?;
             }
             other => return Err(other.unexpected().into()),
         }
     }
-    let project = Project::find()?;
-    if cache { bench::cache::run(&project) } else { bench::run(&project, &options) }
+    bench::run(&Project::find()?, &options)
 }
 
 impl From<lexopt::Error> for Failure {

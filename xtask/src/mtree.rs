@@ -14,10 +14,7 @@ const TIME: u32 = 1_672_560_000;
 pub(crate) fn list(packages: &[Package], destination: &str) -> Result<String> {
     let mut lines = vec!["#mtree\n".to_owned()];
     for package in packages {
-        let mut files = Vec::new();
-        walk(&package.tree, &mut files)?;
-        files.sort();
-        for file in files {
+        for file in files(package)? {
             let relative = file.strip_prefix(&package.tree).context(file.display())?;
             let target = Path::new(destination).join(&package.name).join(relative);
             lines.push(format!(
@@ -30,7 +27,14 @@ pub(crate) fn list(packages: &[Package], destination: &str) -> Result<String> {
     Ok(lines.concat())
 }
 
-/// The files below a folder that pylayer would take, too.
+/// The files of a package that pylayer would take, too, in order.
+pub(crate) fn files(package: &Package) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    walk(&package.tree, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).context(folder.display())? {
         let path = entry.context(folder.display())?.path();

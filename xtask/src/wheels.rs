@@ -30,6 +30,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// A folder with `lib/python3.13/site-packages`.
     pub(crate) tree: PathBuf,
+    /// What the tree was unpacked from.
+    pub(crate) wheel: Option<PathBuf>,
 }
 
 /// Fetches the wheels of `benches/NAME.txt` and unpacks them, unless that was done before.
@@ -51,9 +53,14 @@ pub(crate) fn packages(project: &Project, set: &str) -> Result<Vec<Package>> {
         }
         fs::write(&finished, wanted).context(finished.display())?;
     }
-    let trees = folder.join("trees");
-    let packages = names(&trees)?.into_iter();
-    Ok(packages.map(|name| Package { tree: trees.join(&name), name }).collect())
+    let wheels = names(&folder.join("wheels"))?.into_iter().map(|wheel| {
+        let name = package(&wheel)?.to_owned();
+        let (tree, wheel) = (folder.join("trees").join(&name), folder.join("wheels").join(&wheel));
+        Ok(Package { name, tree, wheel: Some(wheel) })
+    });
+    let mut packages: Vec<Package> = wheels.collect::<Result<_>>()?;
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(packages)
 }
 
 fn download(requirements: &Path, into: &Path) -> Result<()> {

@@ -6,68 +6,39 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::client::{self, Client};
-use super::{DESTINATION, bsdtar, median, ratio};
+use super::data::{self, Set, noise, write};
+use super::page::{Page, Unit};
+use super::programs::{BSDTAR, Job};
+use super::{DESTINATION, median, plot, ratio, whole};
 use crate::measure::{Cost, measure};
 use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
-use crate::table::Align::{Left, Right};
-use crate::table::Table;
-use crate::wheels::{self, Package};
-use crate::{mtree, ui};
+use crate::ui;
+use crate::wheels::Package;
 
 /// The requests whose latency is measured.
 const REQUESTS: usize = 10_000;
 
-/// The rows of the table, and what missed its target.
-struct Findings {
-    table: Table,
-    missed: Vec<String>,
-}
+/// How many of 29 packages change, for the plot.
+const SHARES: &[usize] = &[0, 1, 2, 4, 8, 16, 29];
 
-impl Findings {
-    fn row(&mut self, case: &str, measured: String, target: String, met: bool) {
-        if !met {
-            self.missed.push(format!("{case}: {measured}, not {target}"));
-        }
-        ui::say(format_args!("{case}: {measured} (target: {target})"));
-        self.table.row(vec![case.to_owned(), measured, target]);
-    }
-}
-
-/// Runs all cases, prints a table, and fails if a target is missed.
-pub(crate) fn run(project: &Project) -> Result<()> {
-    crate::install::all(super::NEEDS)?;
-    ui::heading("build the worker");
-    let worker = project.worker()?;
+/// Runs all cases.
+pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<()> {
     let folder = project.folder("bench/cache")?;
     fresh(&folder)?;
-    let header = [("Case", Left), ("Measured", Right), ("Target", Right)];
-    let mut findings = Findings { table: Table::markdown(&header), missed: Vec::new() };
-
-    ui::heading("fetch and unpack 29 packages");
-    let packages = wheels::packages(project, "merged")?;
-    merged(&worker, &folder, &packages, &mut findings)?;
-    small_package(&worker, &folder, &mut findings)?;
-    many_files(&worker, &folder, &mut findings)?;
-    large(&worker, &folder, &mut findings)?;
-    ui::print(format_args!("\n{}", findings.table));
-    if findings.missed.is_empty() { Ok(()) } else { Err(failure(findings.missed.join("; "))) }
+    let set = data::wheels(project, "scientific")?;
+    merged(worker, &folder, &set, page)?;
+    small_package(worker, &folder, page)?;
+    many_files(worker, &folder, &data::many(project)?, page)?;
+    large(worker, &folder, page)
 }
 
 /// One merged layer of 29 packages: all known, and one of them changed.
-fn merged(
-    worker: &Path,
-    folder: &Path,
-    packages: &[Package],
-    findings: &mut Findings,
-) -> Result<()> {
-    let mut trees: Vec<(String, PathBuf)> =
-        packages.iter().map(|package| (package.name.clone(), package.tree.clone())).collect();
+fn merged(worker: &Path, folder: &Path, set: &Set, page: &mut Page) -> Result<()> {
+    let packages = &set.packages;
+    let mut trees = trees(packages);
     let output = folder.join("merged.tar.gz");
-    ui::heading("bsdtar, gzip 6, of the same files");
-    let list = folder.join("merged.mtree");
-    fs::write(&list, mtree::list(packages, DESTINATION)?).context(list.display())?;
-    let peer = measure(&mut bsdtar(&list, &folder.join("peer.tar.gz")))?.cpu;
+    let peer = peer(worker, folder, set)?;
 
     ui::heading("29 packages, all known");
     let mut client = Client::start(worker, &folder.join("cache"))?;
@@ -79,14 +50,22 @@ fn merged(
     let copy = median(copies.iter().map(|cost| cost.cpu));
     let copy_wall = median(copies.iter().map(|cost| cost.wall));
     let share = ratio(known.cpu.as_secs_f64(), peer.as_secs_f64());
-    let name = "29 packages, all known, CPU";
-    findings.row(name, format!("{share:.4} of bsdtar"), "0.01".to_owned(), share <= 0.01);
+    let name = "29 packages, all known: CPU of bsdtar's";
+    page.target(name, share, 0.01, Unit::Share);
     let times = ratio(known.cpu.as_secs_f64(), copy.as_secs_f64());
-    let name = "the same against `cat segments > out`, CPU";
-    findings.row(name, format!("{times:.2} times"), "1.5".to_owned(), times <= 1.5);
+    page.target(
+        "29 packages, all known: CPU of `cat`'s, from and to a file",
+        times,
+        1.5,
+        Unit::Ratio,
+    );
     let times = ratio(known.wall.as_secs_f64(), copy_wall.as_secs_f64());
-    let name = "the same against `cat segments > out`, wall";
-    findings.row(name, format!("{times:.2} times"), "1.5".to_owned(), times <= 1.5);
+    page.target(
+        "29 packages, all known: wall of `cat`'s, from and to a file",
+        times,
+        1.5,
+        Unit::Ratio,
+    );
 
     let sized = packages.iter().map(|package| Ok((size(&package.tree)?, &package.name)));
     let mut sized: Vec<(u64, &String)> = sized.collect::<Result<_>>()?;
@@ -102,15 +81,74 @@ fn merged(
         let whole = changed(&mut client, &output, &trees, at)?;
         let more = whole.cpu.saturating_sub(alone);
         let share = ratio(more.as_secs_f64(), peer.as_secs_f64());
-        findings.row(
-            &format!("the {which} of 29 changed, CPU beyond its own compression"),
-            format!("{share:.4} of bsdtar"),
-            "0.02".to_owned(),
-            share <= 0.02,
-        );
+        let case = format!("the {which} of 29 changed: CPU beyond its own layer's, of bsdtar's");
+        page.target(&case, share, 0.02, Unit::Ratio);
         trees[at].1 = original;
     }
+    drop(client);
+    shares(worker, folder, set, peer, page)
+}
+
+/// The peer's CPU time for a set.
+fn peer(worker: &Path, folder: &Path, set: &Set) -> Result<Duration> {
+    ui::heading("bsdtar, gzip 6, of the same files");
+    let job = Job {
+        worker,
+        packages: &set.packages,
+        trees: &set.trees,
+        mtree: &set.mtree,
+        names: &set.names,
+        output: folder.join("peer.tar.gz"),
+    };
+    let costs = (0..3).map(|_| measure(&mut (BSDTAR.command)(&job)));
+    let costs: Vec<Cost> = costs.collect::<Result<_>>()?;
+    fs::remove_file(&job.output).context(job.output.display())?;
+    Ok(median(costs.iter().map(|cost| cost.cpu)))
+}
+
+fn trees(packages: &[Package]) -> Vec<(String, PathBuf)> {
+    packages.iter().map(|package| (package.name.clone(), package.tree.clone())).collect()
+}
+
+/// What a layer costs of whose packages more and more are new.
+fn shares(worker: &Path, folder: &Path, set: &Set, peer: Duration, page: &mut Page) -> Result<()> {
+    let copies = folder.join("copies");
+    shell::run(Command::new("cp").arg("-r").arg(&set.trees).arg(&copies))?;
+    let mut trees = trees(&set.packages);
+    for (name, tree) in &mut trees {
+        *tree = copies.join(name);
+    }
+    let mut client = Client::start(worker, &folder.join("cache-shares"))?;
+    let output = folder.join("merged.tar.gz");
+    client.request(&client::request(&output, &trees)?)?;
+    let mut line = Vec::new();
+    let count = trees.len();
+    for &changed in SHARES {
+        ui::heading(format_args!("{changed} of {count} packages changed"));
+        for index in 0..changed {
+            // Spread over the layer.
+            let changing = file(&trees[index * count / changed].1)?;
+            let mut text = fs::read(&changing).context(changing.display())?;
+            text.extend_from_slice(format!("# {changed}\n").as_bytes());
+            fs::write(&changing, text).context(changing.display())?;
+        }
+        let cost = client.cost(&client::request(&output, &trees)?, 1)?;
+        line.push((share(changed, count), ratio(cost.cpu.as_secs_f64(), peer.as_secs_f64())));
+    }
+    fs::remove_dir_all(&copies).context(copies.display())?;
+    let peer = vec![(0.0, 1.0), (1.0, 1.0)];
+    let svg = plot::lines(
+        "a merged layer of 29 packages, by how many are new",
+        ("share of the packages that are new", "CPU time, of bsdtar's"),
+        &[("bsdtar, gzip 6", peer), ("pylayer, gzip 6", line)],
+    )?;
+    page.plot("changed", svg);
     Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "small numbers")]
+fn share(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
 }
 
 /// What a package costs by itself, compressed from nothing.
@@ -150,6 +188,17 @@ fn changed(
     Ok(costs[costs.len() / 2])
 }
 
+/// A file of a package that may be longer: any that is no program.
+fn file(tree: &Path) -> Result<PathBuf> {
+    let found = shell::capture(
+        Command::new("find").arg(tree).args(["-name", "METADATA", "-print", "-quit"]),
+    )?;
+    match found.trim() {
+        "" => Err(failure(format!("{} has no METADATA", tree.display()))),
+        path => Ok(PathBuf::from(path)),
+    }
+}
+
 /// A Python source of a package.
 fn source(tree: &Path) -> Result<PathBuf> {
     let found = shell::capture(
@@ -176,7 +225,7 @@ fn size(tree: &Path) -> Result<u64> {
 }
 
 /// One known package of a megabyte, from request to response; and what remains in memory.
-fn small_package(worker: &Path, folder: &Path, findings: &mut Findings) -> Result<()> {
+fn small_package(worker: &Path, folder: &Path, page: &mut Page) -> Result<()> {
     ui::heading(format_args!("{REQUESTS} requests for a known package of 1 MB"));
     let tree = folder.join("small");
     for number in 0..64_u64 {
@@ -190,54 +239,34 @@ fn small_package(worker: &Path, folder: &Path, findings: &mut Findings) -> Resul
     let mut times: Vec<Duration> = times.collect::<Result<_>>()?;
     times.sort();
     let at = |share: usize| times[(times.len() - 1) * share / 100];
-    let milliseconds = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
-    for (name, share, limit) in [("median", 50, 1), ("99th percentile", 99, 5)] {
-        findings.row(
-            &format!("known package of 1 MB, {name}"),
-            milliseconds(at(share)),
-            format!("{limit} ms"),
-            at(share) < Duration::from_millis(limit),
-        );
+    for (name, share, limit) in [("median", 50, 1.0), ("99th percentile", 99, 5.0)] {
+        let case = format!("a known package of 1 MB, from request to response: {name}");
+        page.target(&case, at(share).as_secs_f64() * 1000.0, limit, Unit::Milliseconds);
     }
-    resident(&client, "10,000 requests", findings)
+    resident(&client, "10,000 requests", page)
 }
 
-fn resident(client: &Client, after: &str, findings: &mut Findings) -> Result<()> {
-    let bytes = client.resident()?;
-    let name = format!("memory after {after}");
-    findings.row(&name, format!("{} MiB", bytes >> 20), "128 MiB".to_owned(), bytes < 128 << 20);
+fn resident(client: &Client, after: &str, page: &mut Page) -> Result<()> {
+    let name = format!("a worker's memory after {after}");
+    page.target(&name, whole(client.resident()? >> 20), 128.0, Unit::Mebibytes);
     Ok(())
 }
 
 /// 100,000 tiny files in 200 packages.
-fn many_files(worker: &Path, folder: &Path, findings: &mut Findings) -> Result<()> {
-    ui::heading("100,000 tiny files in 200 packages");
-    let mut packages = Vec::new();
-    for package in 0..200_u64 {
-        let (name, tree) = (format!("p{package}"), folder.join(format!("many/p{package}")));
-        for file in 0..500_u64 {
-            let text = format!("# {package} {file}\n").repeat(10 + (file % 150) as usize);
-            write(&tree.join(format!("d{}/m{file}.py", file % 20)), text.as_bytes())?;
-        }
-        packages.push(Package { name, tree });
-    }
-    let list = folder.join("many.mtree");
-    fs::write(&list, mtree::list(&packages, DESTINATION)?).context(list.display())?;
-    let peer = measure(&mut bsdtar(&list, &folder.join("many-peer.tar.gz")))?.cpu;
-    let trees: Vec<_> = packages.into_iter().map(|package| (package.name, package.tree)).collect();
-    let request = client::request(&folder.join("many.tar.gz"), &trees)?;
+fn many_files(worker: &Path, folder: &Path, set: &Set, page: &mut Page) -> Result<()> {
+    let peer = peer(worker, folder, set)?;
+    let request = client::request(&folder.join("many.tar.gz"), &trees(&set.packages))?;
     let mut client = Client::start(worker, &folder.join("cache-many"))?;
     client.request(&request)?;
     client.request(&request)?;
     let known = client.cost(&request, 5)?;
     let share = ratio(known.cpu.as_secs_f64(), peer.as_secs_f64());
-    let name = "100,000 tiny files in 200 packages, all known, CPU";
-    findings.row(name, format!("{share:.3} of bsdtar"), "0.10".to_owned(), share <= 0.10);
+    page.target("100,000 tiny files, all known: CPU of bsdtar's", share, 0.10, Unit::Ratio);
     Ok(())
 }
 
 /// A layer of 3 GB.
-fn large(worker: &Path, folder: &Path, findings: &mut Findings) -> Result<()> {
+fn large(worker: &Path, folder: &Path, page: &mut Page) -> Result<()> {
     ui::heading("a layer of 3 GB");
     let tree = folder.join("large");
     write(&tree.join("seed"), &noise(1, 1 << 20))?;
@@ -247,25 +276,6 @@ fn large(worker: &Path, folder: &Path, findings: &mut Findings) -> Result<()> {
     let mut client = Client::start(worker, &folder.join("cache-large"))?;
     client.request(&request)?;
     client.request(&request)?;
-    resident(&client, "a layer of 3 GB", findings)?;
+    resident(&client, "a layer of 3 GB", page)?;
     fs::remove_dir_all(folder.join("large")).context("cannot remove the layer's files")
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).context(folder.display())?;
-    }
-    fs::write(path, bytes).context(path.display())
-}
-
-/// Bytes that no codec makes smaller.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let bytes = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    });
-    bytes.take(length).collect()
 }
