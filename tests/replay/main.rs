@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
 
+mod wrong;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,5 +80,24 @@ fn it_does_not_matter_in_which_order_independent_requests_arrive() {
     play_all(|_| {
         let order = |seed| Pace { order: Some(seed), ..Pace::default() };
         (0..6).map(order).collect()
+    });
+}
+
+/// A cut at the end of a frame is the end of the input, any other breaks the frame; both in the
+/// middle of whatever is going on. What was answered by then is right, and nothing is left.
+#[test]
+fn a_session_may_be_cut_anywhere() {
+    play_all(|session| {
+        let frames = play(session, Pace::default()).frames;
+        let breaks = |at: &u64| [*at, at.saturating_sub(1), at + 1];
+        let mut cuts: Vec<u64> = frames.iter().flat_map(breaks).collect();
+        // Past the last frame there is nothing to be cut.
+        cuts.retain(|cut| frames.last().is_some_and(|last| cut <= last));
+        cuts.dedup();
+        let every = cuts.len().div_ceil(24).max(1);
+        cuts.into_iter()
+            .step_by(every)
+            .map(|at| Pace { cut: Some(at), ..Pace::default() })
+            .collect()
     });
 }

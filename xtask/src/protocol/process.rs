@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -85,7 +85,11 @@ impl Process {
 
     /// The next thing that the worker says.
     pub(crate) fn hear(&self) -> Heard {
-        self.heard.recv_timeout(FOREVER).unwrap_or(Heard::Nothing)
+        self.heard.recv_timeout(FOREVER).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => Heard::Nothing,
+            // Heard before, in vain.
+            RecvTimeoutError::Disconnected => Heard::End,
+        })
     }
 
     /// The exit code, once the output has ended; none after a signal.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Session, noise, tee};
@@ -67,19 +67,15 @@ const SCENES: &[Scene] = &[
             "Sandboxed: one request at a time, whose inputs are links; a number above 0 all the",
             "same.",
         ],
-        options: &["--worker_sandboxing", "--worker_max_instances=1"],
+        options: &["--worker_sandboxing", "--jobs=1"],
         builds: &[Build::Good(&["//:a", "//:named"])],
     },
     Scene {
         name: "cancelled",
         about: &["Ctrl-C in a sandboxed build with --experimental_worker_cancellation."],
-        options: &[
-            "--worker_sandboxing",
-            "--experimental_worker_cancellation",
-            "--worker_max_instances=1",
-        ],
+        options: &["--worker_sandboxing", "--experimental_worker_cancellation", "--jobs=1"],
         builds: &[
-            Build::Noise("slow.d/noise", 8 << 20),
+            Build::Noise("slow.d/noise", 1 << 20),
             Build::Interrupted(&["//:slow"]),
             Build::Noise("slow.d/noise", 100),
             Build::Good(&["//:slow"]),
@@ -95,7 +91,7 @@ const SCENES: &[Scene] = &[
         builds: &[
             // Two at once: the process lives on when one of them is given up.
             Build::Good(&["//:a", "//:b", "//:c"]),
-            Build::Noise("slow.d/noise", 8 << 20),
+            Build::Noise("slow.d/noise", 1 << 20),
             Build::Interrupted(&["//:slow"]),
             Build::Noise("slow.d/noise", 100),
             Build::Change("a.d/one.txt", "other\n"),
@@ -131,13 +127,17 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// Bazel's version; Debian's knows only that of its package.
 fn version() -> Result<String> {
     let program = bazel::program().ok_or_else(|| failure("there is no Bazel"))?;
-    let said = shell::output(std::process::Command::new(program).arg("--version"))?;
-    let said = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-    let version = said.strip_prefix("bazel ").unwrap_or(&said);
-    // Debian's calls itself a development version.
-    Ok(version.trim_start_matches("no_version").trim().to_owned())
+    let said = |command: &mut Command| {
+        shell::output(command).map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let own = said(Command::new(program).arg("--version"))?;
+    if own.contains(|char: char| char.is_ascii_digit()) {
+        return Ok(own.trim().trim_start_matches("bazel ").to_owned());
+    }
+    said(Command::new("dpkg-query").args(["--show", "--showformat=${Version}", "bazel-bootstrap"]))
 }
 
 fn record(project: &Project, worker: &Path, scene: &Scene) -> Result<Session> {
@@ -162,7 +162,7 @@ fn record(project: &Project, worker: &Path, scene: &Scene) -> Result<Session> {
             Build::Good(targets) => finish(&bazel, targets, scene.options, true)?,
             Build::Bad(targets) => finish(&bazel, targets, scene.options, false)?,
             Build::Interrupted(targets) => {
-                interrupt(&bazel, targets, scene.options, &workspace.join("slow.d/noise"))?;
+                interrupt(&bazel, targets, scene.options, &sessions)?;
             }
             Build::Change(file, text) => write(&workspace.join(file), text.as_bytes())?,
             Build::Noise(file, size) => write(&workspace.join(file), &noise(*size, 1))?,
@@ -207,23 +207,31 @@ fn finish(bazel: &Bazel, targets: &[&str], options: &[&str], good: bool) -> Resu
     Err(failure(format!("Bazel: {status} for {targets:?}")))
 }
 
-/// Ctrl-C as soon as a process reads the file.
-fn interrupt(bazel: &Bazel, targets: &[&str], options: &[&str], file: &Path) -> Result<()> {
+/// Ctrl-C as soon as the worker has been sent what takes long.
+fn interrupt(bazel: &Bazel, targets: &[&str], options: &[&str], sessions: &Path) -> Result<()> {
     let mut build = start(bazel, targets, options)?;
     let start = Instant::now();
-    while !processes::is_read_by_a_worker(file) {
+    while !is_asked_for(sessions)? {
         if let Some(status) = build.try_wait().context("cannot wait for Bazel")? {
             return Err(failure(format!("Bazel was done before Ctrl-C: {status}")));
         }
         if start.elapsed() > Duration::from_secs(120) {
-            return Err(failure(format!("no worker reads {}", file.display())));
+            return Err(failure("Bazel asks no worker"));
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(5));
     }
     processes::signal(build.id(), "INT")?;
     let status = build.wait().context("cannot wait for Bazel")?;
     if status.success() {
-        return Err(failure("Bazel has finished in spite of Ctrl-C"));
+        return Err(failure("Bazel has finished in spite of Ctrl-C; record it again"));
     }
     Ok(())
+}
+
+/// Whether a request at zstd's highest level has been written down.
+fn is_asked_for(sessions: &Path) -> Result<bool> {
+    let entries = fs::read_dir(sessions).context(sessions.display())?;
+    let texts = entries.flatten().filter_map(|entry| fs::read(entry.path()).ok());
+    let slow = b"argument --compression=zstd:22";
+    Ok(texts.into_iter().any(|text| text.windows(slow.len()).any(|window| window == slow)))
 }

@@ -62,6 +62,8 @@ struct Player<'a> {
     /// Bytes that may still wait.
     unsent: Vec<u8>,
     sent: u64,
+    /// What would be sent by now without a cut.
+    meant: u64,
     /// Whether the input has been cut.
     cut: bool,
     /// The requests, in the order in which they were sent, and their outputs.
@@ -89,6 +91,7 @@ pub fn replay(session: &Session, replay: &Replay<'_>) -> Result<Report> {
         report: Report::default(),
         unsent: Vec::new(),
         sent: 0,
+        meant: 0,
         cut: false,
         requests: Vec::new(),
         once: BTreeMap::new(),
@@ -150,7 +153,7 @@ impl Player<'_> {
             format!("=> request {}: {}", request.id, arguments.join(" "))
         });
         self.send(&request.frame()?)?;
-        self.report.frames.push(self.sent + self.unsent.len() as u64);
+        self.report.frames.push(self.meant);
         Ok(place)
     }
 
@@ -158,11 +161,12 @@ impl Player<'_> {
         self.judge.cancel(request.id);
         self.say(|| format!("=> cancel {}", request.id));
         self.send(&request.frame()?)?;
-        self.report.frames.push(self.sent + self.unsent.len() as u64);
+        self.report.frames.push(self.meant);
         Ok(())
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.meant += bytes.len() as u64;
         self.unsent.extend_from_slice(bytes);
         if self.replay.pace.together { Ok(()) } else { self.flush() }
     }
