@@ -11,7 +11,10 @@ mod demo;
 mod install;
 mod measure;
 mod mtree;
+pub mod processes;
 mod project;
+mod protocol;
+pub mod session;
 pub mod shell;
 mod table;
 mod test;
@@ -22,13 +25,15 @@ mod workspace;
 pub use workspace::copy as copy_workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt as _;
 
 use project::Project;
-use shell::{Failure, Result, failure};
+use shell::{Context as _, Failure, Result, failure};
 
 const HELP: &str = "\
 pylayer's own commands.
@@ -39,12 +44,30 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
        cargo xtask bench PART...             a part of it, which is only printed: cold, cache
+       cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
+                                             a worker that records what you do to a folder
+       cargo xtask replay FILE [--worker=PATH] [--pieces=BYTES] [--order=SEED] [--cut=BYTES]
+                                             replays a session, and says what went wrong
 
 On Debian, what a command needs and the machine lacks is installed with apt.
 ";
 
 /// Runs a command line, given without the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Not for people: what `record`'s workers run.
+    if let [word, folder, worker, script, rest @ ..] = &arguments[..]
+        && word == "tee"
+    {
+        let code = session::tee::run(folder.as_ref(), worker.as_ref(), script.as_ref(), rest);
+        return code.map_or_else(
+            |failure| {
+                ui::failed(&failure);
+                ExitCode::FAILURE
+            },
+            ExitCode::from,
+        );
+    }
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -61,6 +84,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Some(Value(command)) if command == "soak" => soak(parser),
         Some(Value(command)) if command == "demo" => demo(parser),
         Some(Value(command)) if command == "bench" => bench(parser),
+        Some(Value(command)) if command == "record" => record(parser),
+        Some(Value(command)) if command == "replay" => replay(parser),
         None | Some(Long("help") | Short('h')) => {
             ui::print(HELP);
             Ok(())
@@ -110,6 +135,52 @@ fn bench(mut parser: lexopt::Parser) -> Result<()> {
         }
     }
     bench::run(&Project::find()?, &options)
+}
+
+fn record(mut parser: lexopt::Parser) -> Result<()> {
+    let mut folder = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("script") => folder = Some(PathBuf::from(parser.value()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let project = Project::find()?;
+    let Some(folder) = folder else {
+        install::all(&[install::CC, install::BAZEL])?;
+        return session::record::run(&project);
+    };
+    let script = session::tee::script(&folder, &project.worker()?)?;
+    ui::print(format_args!(
+        "PYLAYER_BINARY={}\n\nWith this in Bazel's environment, each worker's session is in {}.\n\
+         It has the contents of small inputs in it: look through it before you pass it on.\n",
+        script.display(),
+        folder.display()
+    ));
+    Ok(())
+}
+
+fn replay(mut parser: lexopt::Parser) -> Result<()> {
+    let (mut file, mut worker) = (None, None);
+    let mut pace = session::Pace::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
+            Long("worker") => worker = Some(PathBuf::from(parser.value()?)),
+            Long("pieces") => {
+                pace.pieces = Some((parser.value()?.parse()?, Duration::from_millis(1)));
+            }
+            Long("order") => pace.order = Some(parser.value()?.parse()?),
+            Long("cut") => pace.cut = Some(parser.value()?.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let file = file.ok_or_else(|| failure("`replay` wants a session; see `cargo xtask --help`"))?;
+    let worker = match worker {
+        Some(worker) => std::path::absolute(&worker).context(worker.display())?,
+        None => Project::find()?.worker()?,
+    };
+    session::replay_for_people(&file, &worker, pace)
 }
 
 impl From<lexopt::Error> for Failure {

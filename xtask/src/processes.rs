@@ -1,0 +1,54 @@
+//! What other processes do, as `/proc` shows it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::shell::{self, Result};
+
+/// A process: its number and its command line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Process {
+    /// Its number.
+    pub id: u32,
+    /// Its words.
+    pub line: Vec<String>,
+}
+
+/// The persistent workers of a server, given its output base.
+pub fn workers(output_base: &Path) -> Vec<Process> {
+    let prefix = output_base.display().to_string();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        // Empty for a process that has ended and is not yet waited for.
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).trim_end_matches('\0').to_owned();
+        Some(Process { id, line: line.split('\0').map(str::to_owned).collect() })
+    });
+    let is_worker = |process: &Process| {
+        process.line.iter().any(|word| word == "--persistent_worker")
+            && process.line.iter().any(|word| word.starts_with(&prefix))
+    };
+    processes.filter(is_worker).collect()
+}
+
+/// Whether some worker has this file open.
+pub fn is_read_by_a_worker(file: &Path) -> bool {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|process| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == b"--persistent_worker")
+            && fs::read_dir(process.join("fd"))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == file))
+    })
+}
+
+/// Sends a signal, named without `SIG`.
+pub fn signal(process: u32, name: &str) -> Result<()> {
+    let script = format!("kill -{name} {process}");
+    shell::run(Command::new("sh").args(["-c", &script]))
+}
