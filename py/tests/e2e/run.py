@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 from builds import Builds  # noqa: E402, F401
 from built import all_images  # noqa: E402
 from contents import Contents  # noqa: E402, F401
-from wheels import Wheels  # noqa: E402, F401
+from with_wheels import Wheels  # noqa: E402, F401
 
 if __name__ == "__main__":
     with all_images():
