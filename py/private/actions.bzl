@@ -1,9 +1,10 @@
 """The one place where an action is made: a call of the worker."""
 
 load(":compat.bzl", "TOOLCHAIN_TYPE", "toolchain_of_action")
-load(":compression.bzl", "blob_suffix")
+load(":compression.bzl", "blob_suffix", "takes_streams")
 load(":paths.bzl", "add_files")
 load(":providers.bzl", "PyLayerBlobInfo")
+load(":wheels.bzl", "add_wheels")
 
 # A layer of one package, made where the package is declared, or of the interpreter.
 MNEMONIC_PACKAGE = "PyImagePkgLayer"
@@ -39,7 +40,7 @@ def new_layer(ctx, tier, stem, group, compression = None):
       compression: in place of what the tier says.
 
     Returns:
-      A struct with `args`, to add the layer's sources to, for run_layer.
+      A struct for add_packages and run_layer. `args` take the layer's sources.
     """
     compression = compression or tier.compression.get(group, tier.default_compression)
     blob = ctx.actions.declare_file(stem + blob_suffix(compression))
@@ -53,13 +54,13 @@ def new_layer(ctx, tier, stem, group, compression = None):
     args.add(compression, format = "--compression=%s")
     args.add(tier.owner, format = "--owner=%s")
     args.add(tier.group, format = "--group=%s")
-    return struct(args = args, blob = blob, metadata = metadata)
+    return struct(args = args, blob = blob, compression = compression, metadata = metadata)
 
-def add_packages(args, roots, packages, include = [], exclude = []):
+def add_packages(layer, roots, packages, include = [], exclude = []):
     """Opens each package and names its files.
 
     Args:
-      args: Args of a layer.
+      layer: from new_layer.
       roots: from image_roots.
       packages: list of PyLayerPackageInfo, sorted; a name may come twice, from
         two targets, and is one package of the layer then.
@@ -69,6 +70,7 @@ def add_packages(args, roots, packages, include = [], exclude = []):
     Returns:
       List of depsets of File: the inputs.
     """
+    args = layer.args
     inputs = []
     opened = None
     for package in packages:
@@ -77,6 +79,8 @@ def add_packages(args, roots, packages, include = [], exclude = []):
             args.add_all(include, format_each = "--include=%s")
             args.add_all(exclude, format_each = "--exclude=%s")
             opened = package.name
+        if takes_streams(layer.compression):
+            inputs.append(add_wheels(args, package.wheels))
         add_files(args, roots, package.files, include = include, exclude = exclude)
         inputs.append(package.files)
     return inputs

@@ -36,6 +36,17 @@ def parse_compression(setting):
         return None, "has level %s for %s, which knows 1 to %d" % (repr(level), algorithm, highest)
     return "%s:%d" % (algorithm, int(level)), None
 
+def takes_streams(compression):
+    """Whether a layer can take what lies compressed in a wheel: deflate streams, as gzip has them.
+
+    Args:
+      compression: as parse_compression returns it.
+
+    Returns:
+      A bool.
+    """
+    return compression.partition(":")[0] == "gzip"
+
 def blob_suffix(compression):
     """The end of a layer's file name.
 

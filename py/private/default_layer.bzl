@@ -20,7 +20,7 @@ def squashed_layer(ctx, tier, roots, packages, settings):
       PyLayerBlobInfo.
     """
     layer = new_layer(ctx, tier, ctx.label.name + "_squashed", "packages", settings.compression.get("packages"))
-    inputs = add_packages(layer.args, roots, packages)
+    inputs = add_packages(layer, roots, packages)
     return run_layer(
         ctx,
         layer,

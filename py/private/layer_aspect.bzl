@@ -37,6 +37,7 @@ load(
     "PyLayerPackageInfo",
     "PyLayerTierInfo",
 )
+load(":wheels.bzl", "known_wheels")
 
 # Edges to what a target needs when it runs.
 _EDGES = ["deps", "data", "actual", "venv", "resolutions"]
@@ -118,13 +119,18 @@ def _below(children, ctx):
     )
 
 def _package_closure(target, ctx, tier, found, children, below):
-    layers = package_layers(ctx, tier, target.label.name, found)
-    package = PyLayerPackageInfo(
+    unlayered = struct(
         files = found.files,
+        name = found.name,
+        wheels = known_wheels(tier, found),
+    )
+    package = PyLayerPackageInfo(
+        files = unlayered.files,
         group = tier.group_of.get(found.name, ""),
         label = str(target.label),
-        layers = layers,
-        name = found.name,
+        layers = package_layers(ctx, tier, target.label.name, unlayered),
+        name = unlayered.name,
+        wheels = unlayered.wheels,
     )
     needed = [child.closure.sources for child in children if child.closure and child.edge == "deps"]
     return PyLayerClosureInfo(

@@ -16,7 +16,7 @@ def _merge_aspect_impl(target, ctx):
     layers = []
     for group in sorted(groups):
         layer = new_layer(ctx, tier, "%s_merged_pip_layer_%s" % (target.label.name, group), group)
-        inputs = add_packages(layer.args, roots, groups[group])
+        inputs = add_packages(layer, roots, groups[group])
         layers.append(run_layer(
             ctx,
             layer,

@@ -12,6 +12,7 @@ order:
 """
 
 load(":names.bzl", "normalize", "package_of_label")
+load(":wheels.bzl", "wheels_of_rule")
 
 _TAG = "pypi_name="
 
@@ -35,20 +36,27 @@ def package_of(target, rule):
       rule: the aspect's ctx.rule.
 
     Returns:
-      A struct with `name` and `files` (depset of File), or None.
+      A struct with `name`, `files` (depset of File) and `wheels` (list of File:
+      what the package was installed from, as far as the target knows), or None.
     """
     tagged = _name_in_tags(getattr(rule.attr, "tags", []))
     if OutputGroupInfo in target and hasattr(target[OutputGroupInfo], "install_dir"):
         return struct(
-            name = tagged or package_of_label(target.label),
             files = target[OutputGroupInfo].install_dir,
+            name = tagged or package_of_label(target.label),
+            wheels = wheels_of_rule(rule),
         )
     if tagged:
-        return struct(name = tagged, files = _files_of_attributes(rule))
+        return struct(
+            files = _files_of_attributes(rule),
+            name = tagged,
+            wheels = wheels_of_rule(rule),
+        )
     if rule.kind == "py_unpacked_wheel":
         return struct(
-            name = package_of_label(target.label),
             files = target[DefaultInfo].files,
+            name = package_of_label(target.label),
+            wheels = wheels_of_rule(rule),
         )
     return None
 

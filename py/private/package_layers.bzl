@@ -9,7 +9,7 @@ load(":paths.bzl", "image_roots")
 
 def _layer(ctx, tier, stem, group, found, what, include, exclude):
     layer = new_layer(ctx, tier, stem, group)
-    inputs = add_packages(layer.args, image_roots(ctx, tier), [found], include, exclude)
+    inputs = add_packages(layer, image_roots(ctx, tier), [found], include, exclude)
     return run_layer(
         ctx,
         layer,
@@ -30,7 +30,7 @@ def package_layers(ctx, tier, name, found):
       ctx: of the layer aspect.
       tier: PyLayerTierInfo.
       name: the target's.
-      found: from package_of.
+      found: a struct of `name`, `files` and `wheels`.
 
     Returns:
       A tuple of PyLayerBlobInfo; empty: the package has no layer of its own.

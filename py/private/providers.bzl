@@ -14,6 +14,8 @@ PyLayerTierInfo = provider(
         "root": "string: where the launcher lands; runfiles are next to it",
         "splits": "dict: package -> list of structs (`group`, `patterns`), sorted by group",
         "strip_prefix": "string: first-party files below this folder land below `root`; empty: none do",
+        "use_wheels": "bool: whether layers are made with the help of the wheels that packages were installed from",
+        "wheels": "dict: package -> list of File: its wheel, where the package's own target does not name it",
     },
 )
 
@@ -32,6 +34,7 @@ PyLayerPackageInfo = provider(
         "label": "string: the target",
         "layers": "tuple of PyLayerBlobInfo: the package's own layers; empty: it has none",
         "name": "string: the package, named as PEP 503 says",
+        "wheels": "tuple of File: what it was installed from, a wheel or a directory with one; empty: not known, or not to be used",
     },
 )
 

@@ -3,6 +3,7 @@
 load(":compression.bzl", "parse_compression")
 load(":providers.bzl", "PyLayerTierInfo")
 load(":tier_groups.bzl", "group_name_error", "read_groups")
+load(":wheels.bzl", "wheels_by_package")
 
 def _check_root(label, root):
     parts = root.split("/")
@@ -61,6 +62,8 @@ def _py_layer_tier_impl(ctx):
         root = ctx.attr.root,
         splits = groups.splits,
         strip_prefix = _read_strip_prefix(label, ctx.attr.strip_prefix),
+        use_wheels = ctx.attr.use_wheels,
+        wheels = wheels_by_package(ctx.files.wheels),
     )]
 
 py_layer_tier = rule(
@@ -131,6 +134,19 @@ two groups match is in the first one, by name.
             doc = "A folder: first-party files below it land below `root`, the folder's name taken off, instead of in the runfiles. " +
                   "The launcher does the same if it is below the folder, and else is in `root` under its own name. " +
                   "Packages and the interpreter stay in the runfiles.",
+        ),
+        "use_wheels": attr.bool(
+            default = True,
+            doc = "Whether gzip layers take what lies compressed in the wheel that a package was installed from, where that is known, " +
+                  "in place of compressing it again. What a layer contains is the same either way, its digest is not.",
+        ),
+        "wheels": attr.label_list(
+            allow_files = True,
+            doc = """Wheels of packages whose targets do not name theirs.
+
+rules_python's do not: its hub has the list, as `all_whl_requirements` in
+`@pip//:requirements.bzl`. A wheel belongs to the package that its file name
+says. What is no wheel is ignored.""",
         ),
     },
     provides = [PyLayerTierInfo],

@@ -71,7 +71,7 @@ class Docs(unittest.TestCase):
     def test_tests_exist(self) -> None:
         sources = "\n".join(
             path.read_text(encoding="utf-8")
-            for folder, pattern in [("py/tests", "*.bazel"), ("py/tests", "*.bzl"), ("py/tests", "run.py"), ("tests", "*.rs")]
+            for folder, pattern in [("py/tests", "*.bazel"), ("py/tests", "*.bzl"), ("py/tests/e2e", "*.py"), ("tests", "*.rs")]
             for path in (ROOT / folder).rglob(pattern)
         )
         for title, column in [("Better than rules_py's #960", 4), ("rules_py's acceptance tests", 3)]:

@@ -23,7 +23,20 @@ def _fake_wheel_impl(ctx):
 # A package as rules_py has it: one tree, in the output group install_dir.
 fake_wheel = rule(
     implementation = _fake_wheel_impl,
-    attrs = {"deps": attr.label_list()},
+    attrs = {
+        "deps": attr.label_list(),
+        "src": attr.label(allow_single_file = True),
+    },
+)
+
+def _built_wheel_impl(ctx):
+    directory = ctx.actions.declare_directory(ctx.label.name)
+    ctx.actions.run_shell(command = "echo > $1/$2-1.0-py3-none-any.whl", arguments = [directory.path, ctx.label.name], outputs = [directory])
+    return [DefaultInfo(files = depset([directory]))]
+
+# A wheel that Bazel builds, in a directory: nobody knows its name before.
+built_wheel = rule(
+    implementation = _built_wheel_impl,
 )
 
 def _fake_runtime_impl(ctx):
@@ -88,6 +101,7 @@ def _py_unpacked_wheel_impl(ctx):
 # A package that is known by its kind.
 py_unpacked_wheel = rule(
     implementation = _py_unpacked_wheel_impl,
+    attrs = {"src": attr.label(allow_single_file = [".whl"])},
 )
 
 def _fake_library_impl(ctx):

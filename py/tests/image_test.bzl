@@ -61,6 +61,9 @@ def _action_test_impl(ctx):
         for wanted in ctx.attr.inputs:
             if wanted not in names:
                 failures.append("%s is no input; these are:\n  %s" % (wanted, "\n  ".join(names)))
+        for suffix in ctx.attr.no_suffixes:
+            unwanted = [name for name in names if name.endswith(suffix)]
+            expect_equal(failures, "inputs that end in " + suffix, unwanted, [])
         outputs = sorted([file.basename for file in action.outputs.to_list()])
         wanted_outputs = [ctx.attr.blob]
         if ctx.attr.command == "layer":
@@ -94,6 +97,7 @@ action_test = rule(**target_test(_action_test_impl, {
     "lines": attr.string_list(),
     "mnemonic": attr.string(mandatory = True),
     "no_lines": attr.string_list(),
+    "no_suffixes": attr.string_list(),
     "trees": attr.string_list(),
 }))
 

@@ -58,7 +58,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "images",
         what: "images of many kinds, made by Bazel with the release worker",
-        needs: &[install::CC, install::BAZEL, install::PYTHON, install::ZSTD],
+        needs: &[install::CC, install::BAZEL, install::PYTHON, install::PIP, install::ZSTD],
         run: images,
     },
     Step {

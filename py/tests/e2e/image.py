@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import pathlib
+import subprocess
 import tarfile
 
 INSTALLERS_OWN = {"RECORD", "INSTALLER", "WHEEL", "REQUESTED"}
@@ -20,6 +21,8 @@ class Layer:
 
     def archive(self) -> bytes:
         """The archive without its compression."""
+        if self.name.endswith(".zst"):
+            return subprocess.run(["zstd", "-dc"], input=self.blob, capture_output=True, check=True).stdout
         return gzip.decompress(self.blob) if self.name.endswith(".gz") else self.blob
 
     def members(self) -> list[tarfile.TarInfo]:

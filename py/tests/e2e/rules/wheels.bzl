@@ -1,15 +1,16 @@
-"""Wheels, installed from a JSON file that lists their files."""
+"""Wheels, installed from what an index has, or from a JSON file that lists their files."""
 
 load("@rules_python//python:defs.bzl", "PyInfo")
 
 def _install(ctx, tree):
+    source = ctx.file.src or ctx.file.spec
     args = ctx.actions.args()
-    args.add(ctx.file.spec)
+    args.add_all([source], expand_directories = False)
     args.add(tree.path)
     ctx.actions.run(
         arguments = [args],
         executable = ctx.file._install,
-        inputs = [ctx.file.spec],
+        inputs = [source],
         mnemonic = "WheelInstall",
         outputs = [tree],
         use_default_shell_env = True,
@@ -35,6 +36,7 @@ def _providers(ctx, tree, site_packages):
 _ATTRS = {
     "deps": attr.label_list(providers = [PyInfo]),
     "spec": attr.label(allow_single_file = [".json"]),
+    "src": attr.label(allow_single_file = True),
     "_install": attr.label(
         allow_single_file = True,
         default = "//rules:install.py",
@@ -61,4 +63,28 @@ def _py_unpacked_wheel_impl(ctx):
 py_unpacked_wheel = rule(
     implementation = _py_unpacked_wheel_impl,
     attrs = _ATTRS,
+)
+
+def _built_wheel_impl(ctx):
+    directory = ctx.actions.declare_directory(ctx.label.name)
+    ctx.actions.run(
+        arguments = [ctx.file.spec.path, directory.path, ctx.attr.package],
+        executable = ctx.file._build,
+        inputs = [ctx.file.spec],
+        outputs = [directory],
+        use_default_shell_env = True,
+    )
+    return [DefaultInfo(files = depset([directory]))]
+
+# A wheel in a directory, as rules_py has it that builds one.
+built_wheel = rule(
+    implementation = _built_wheel_impl,
+    attrs = {
+        "package": attr.string(mandatory = True),
+        "spec": attr.label(allow_single_file = [".json"]),
+        "_build": attr.label(
+            allow_single_file = True,
+            default = "//rules:build_wheel.py",
+        ),
+    },
 )

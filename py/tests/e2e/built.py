@@ -1,0 +1,73 @@
+"""The workspace and its images, built once for all tests."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+from collections.abc import Iterator
+
+from bazel import REPOSITORY, Workspace
+from image import Image, runfiles
+
+WORKSPACE = "e2e"
+IMAGES = [
+    "app",
+    "server",
+    "linked",
+    "elsewhere",
+    "without_tier",
+    "other_platform_image",
+    "both",
+    "reversed",
+    "real:image",
+    "real:image_without_wheels",
+]
+BINARIES = ["app/app", "app/server", "app/linked", "external/other/elsewhere", "real/app"]
+LAYER_MNEMONICS = {"PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"}
+
+
+class Built(unittest.TestCase):
+    """What all tests look at."""
+
+    worker: pathlib.Path
+    scratch: pathlib.Path
+    workspace: Workspace
+    images: dict[str, Image]
+    runfiles: dict[str, dict[str, bytes]]
+
+
+def label(image: str) -> str:
+    """An image's label."""
+    return f"//{image}" if ":" in image else f"//:{image}"
+
+
+@contextlib.contextmanager
+def all_images() -> Iterator[None]:
+    """Builds all images, and leaves nothing behind."""
+    Built.worker = pathlib.Path(os.environ.get("PYLAYER_BINARY") or REPOSITORY / "target/release/pylayer")
+    if not Built.worker.exists():
+        sys.exit(f"no worker at {Built.worker}: build it (cargo build --release), or set PYLAYER_BINARY")
+    Built.scratch = pathlib.Path(tempfile.mkdtemp(prefix="pylayer-e2e-"))
+    output_root = pathlib.Path(os.environ.get("E2E_OUTPUT_ROOT") or Built.scratch / "bazel")
+    Built.workspace = Workspace(Built.scratch / WORKSPACE, Built.worker, output_root)
+    try:
+        build()
+        yield
+    finally:
+        Built.workspace.run("shutdown", check=False)
+        for folder, _, _ in os.walk(Built.scratch):
+            os.chmod(folder, 0o755)
+        shutil.rmtree(Built.scratch)
+
+
+def build() -> None:
+    """Builds all images."""
+    # Bazel's own runfiles trees cannot have names with spaces before version 7.4.
+    binaries = ["//app:all", "@other//:all", "//real:app", "--nobuild_runfile_links"]
+    Built.workspace.run("build", *[label(name) for name in IMAGES], *binaries)
+    Built.images = {name: Image(Built.workspace.files(label(name))) for name in IMAGES}
+    folder = Built.workspace.folder / "bazel-bin"
+    Built.runfiles = {binary: runfiles(folder / f"{binary}.runfiles_manifest", "app.runfiles") for binary in BINARIES}

@@ -1,0 +1,165 @@
+"""What the images hold, and whether they run."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from built import WORKSPACE, Built
+
+
+class Contents(Built):
+    """What the images hold."""
+
+    def expected(self, *binaries: str) -> dict[str, bytes]:
+        """The union of the binaries' runfiles, as Bazel lists them."""
+        places: dict[str, bytes] = {}
+        for binary in binaries:
+            places.update(self.runfiles[binary])
+        return places
+
+    def check(self, name: str, expected: dict[str, bytes]) -> None:
+        """An image holds exactly this, each place once, and every link leads there."""
+        image = self.images[name]
+        self.assertEqual(image.places(), sorted(expected), name)
+        root = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
+        image.extract(root)
+        for place, contents in expected.items():
+            path = root / place
+            target = path.resolve(strict=True)
+            self.assertTrue(target.is_relative_to(root.resolve()), f"{place} leads to {target}")
+            if target.is_file():
+                self.assertEqual(target.read_bytes(), contents, place)
+
+    def test_layers_are_disjoint(self) -> None:
+        for name, image in self.images.items():
+            places = image.places()
+            twice = sorted({place for place in places if places.count(place) > 1})
+            self.assertEqual(twice, [], name)
+
+    def test_no_forbidden_paths(self) -> None:
+        for name, image in self.images.items():
+            for place in image.places():
+                for forbidden in ("__pycache__", ".pyc", "/_wheels/", ".whl", "_binaries"):
+                    self.assertNotIn(forbidden, place, name)
+                if ".install/" in place:
+                    self.assertNotIn(pathlib.Path(place).name, {"RECORD", "INSTALLER", "WHEEL", "REQUESTED"})
+
+    def test_a_binary(self) -> None:
+        for name, binary in [
+            ("app", "app/app"),
+            ("server", "app/server"),
+            ("without_tier", "app/app"),
+            ("other_platform_image", "app/app"),
+            ("real:image", "real/app"),
+            ("real:image_without_wheels", "real/app"),
+        ]:
+            expected = self.expected(binary)
+            expected["app"] = expected.pop(f"app.runfiles/{WORKSPACE}/{binary}")
+            self.check(name, expected)
+
+    def test_links_and_root_links(self) -> None:
+        expected = self.expected("app/linked")
+        expected["app"] = expected.pop(f"app.runfiles/{WORKSPACE}/app/linked")
+        # A tree that another layer has is reached by one link.
+        for place, tree in [("top/wheel", "../e2e/wheels"), (f"{WORKSPACE}/links/tree", "../wheels")]:
+            below = [path for path in expected if path.startswith(f"app.runfiles/{place}/")]
+            self.assertTrue(below)
+            for path in below:
+                del expected[path]
+            expected[f"app.runfiles/{place}"] = b""
+            links = {member.name: member.linkname for member in self.images["linked"].layer("linked_default").members()}
+            self.assertEqual(links[f"app.runfiles/{place}"], f"{tree}/alpha.install")
+        links = {member.name: member.linkname for member in self.images["linked"].layer("linked_default").members()}
+        self.assertEqual(links[f"app.runfiles/{WORKSPACE}/links/branding.txt"], "../lib/branding.txt")
+        self.assertEqual(links[f"app.runfiles/{WORKSPACE}/app/linked.link"], "../lib/branding.txt")
+        self.check("linked", expected)
+
+    def test_a_binary_of_another_repository(self) -> None:
+        expected = self.expected("external/other/elsewhere")
+        expected["app"] = expected.pop("app.runfiles/other/elsewhere")
+        self.check("elsewhere", expected)
+
+    def test_several_binaries(self) -> None:
+        expected = self.expected("app/app", "app/server")
+        for name in ("app", "server"):
+            expected[f"app/bin/{name}"] = expected[f"app.runfiles/{WORKSPACE}/app/{name}"]
+            expected[f"app/bin/{name}.runfiles"] = b""
+        self.check("both", expected)
+        self.assertEqual(
+            [layer.digest for layer in self.images["both"].layers],
+            [layer.digest for layer in self.images["reversed"].layers],
+        )
+
+    def test_they_run(self) -> None:
+        environment = {"E2E_WORKSPACE": WORKSPACE, "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+        line = "server pylayer blue tagged alpha split"
+        app = f"pylayer blue tagged 3\nalpha beta gamma nested odd split unpacked\ne acute\n{line}\n"
+        for name, launcher, output in [
+            ("app", "app", app),
+            ("without_tier", "app", app),
+            ("both", "app/bin/app", app),
+            ("both", "app/bin/server", line + "\n"),
+            ("elsewhere", "app", "elsewhere tagged\n"),
+            ("linked", "app", "pylayer\n"),
+            ("real:image", "app", "hello &lt;pylayer&gt; True xn--9ca.fr {} built\n"),
+        ]:
+            root = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
+            self.images[name].extract(root)
+            result = self.execute(root / launcher, environment)
+            self.assertEqual(result, output, name)
+
+    def execute(self, launcher: pathlib.Path, environment: dict[str, str]) -> str:
+        """Runs a launcher where its image was extracted."""
+        result = subprocess.run([launcher], env=environment, capture_output=True, text=True, check=False, cwd="/")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_owner_and_metadata(self) -> None:
+        for layer in self.images["app"].layers:
+            self.assertEqual({(member.uid, member.gid) for member in layer.members()}, {(1000, 2000)}, layer.name)
+        metadata = self.workspace.files("//:app", "--output_groups=metadata")
+        self.assertEqual([path.name for path in metadata], [name + ".json" for name in self.images["app"].names()])
+        for path, layer in zip(metadata, self.images["app"].layers):
+            said = json.loads(path.read_text())
+            self.assertEqual((said["digest"], said["size"]), ("sha256:" + layer.digest, len(layer.blob)))
+
+    def test_order(self) -> None:
+        self.assertEqual(
+            self.images["app"].names(),
+            [
+                "interpreter_layer_python.tar.gz",
+                "alpha_pip_layer.tar.gz",
+                "split_pip_layer_split_code.tar.gz",
+                "split_pip_layer_split_lib.tar.gz",
+                "split_pip_layer.tar.gz",
+                "pkg_pip_layer_tagged_native.tar.gz",
+                "pkg_pip_layer.tar.gz",
+                "app_merged_pip_layer_merged.tar.gz",
+                "app_squashed.tar.gz",
+                "app_branding.tar.gz",
+                "app_texts.tar",
+                "app_default.tar.gz",
+            ],
+        )
+
+    def test_what_is_in_which_layer(self) -> None:
+        app = self.images["app"]
+
+        def files(layer: str) -> list[str]:
+            return sorted(place.split("/site-packages/")[-1].removeprefix("app.runfiles/") for place in app.layer(layer).places())
+
+        self.assertEqual(files("interpreter_layer"), [f"python_runtime/{name}" for name in ("bin/python3", "bin/python3.11", "lib/os.py")])
+        # util.py matches both groups' patterns: it is in the first one, by name.
+        self.assertEqual(files("split_pip_layer_split_code"), ["split/__init__.py", "split/lib/util.py"])
+        self.assertEqual(files("split_pip_layer_split_lib"), ["split/lib/libsplit.so", "split/lib/libsplit.so.1"])
+        self.assertEqual(files("split_pip_layer.tar"), ["split-1.0.dist-info/METADATA", "split/notes.md"])
+        self.assertEqual(files("pkg_pip_layer_tagged_native"), ["tagged/native.so"])
+        self.assertIn("tagged/__init__.py", files("pkg_pip_layer.tar"))
+        self.assertEqual(files("app_branding"), [f"{WORKSPACE}/lib/branding.py", f"{WORKSPACE}/lib/branding.txt"])
+        self.assertEqual(files("app_texts"), [f"{WORKSPACE}/lib/{name}" for name in ("pages.py", "texts/one.txt", "texts/two.txt")])
+        squashed = {name.split("/")[0] for name in files("app_squashed") if "dist-info" not in name}
+        self.assertEqual(squashed, {"in_data", "in_tool", "nested", "odd", "unpacked"})
+        linked = {name.split("/wheels/")[-1].split(".")[0] for name in self.images["linked"].layer("linked_squashed").places()}
+        self.assertEqual(linked, {"in_tool", "virtual"})
