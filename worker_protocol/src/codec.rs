@@ -22,6 +22,7 @@ const FIRST_ALLOCATION: u64 = 64 << 10;
 /// Why no further frame can be read. There is no way to find the next frame, so
 /// each of these ends the worker.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// The input ended inside a frame.
     #[error("the input ended inside a frame, after {read} bytes of its {part}")]
@@ -45,6 +46,10 @@ pub enum FrameError {
     /// The body is not a message at all: not even a `request_id` can be found.
     #[error("the body of a frame is not a message: {0}")]
     Malformed(#[source] prost::DecodeError),
+    /// The JSON protocol was chosen, and what came is none of its requests.
+    #[cfg(feature = "json")]
+    #[error("the input is not as the JSON protocol has it: {0}")]
+    Json(String),
     /// The input cannot be read.
     #[error("cannot read the next frame: {0}")]
     Io(#[source] io::Error),

@@ -11,6 +11,7 @@ use std::{env, thread};
 use crate::codec::{FrameError, MAX_FRAME};
 use crate::job::{CancelToken, Handler};
 use crate::messages::WorkResponse;
+use crate::protocol::Protocol;
 use crate::signals::Watch;
 use crate::state::{Action, Event, JobNumber, State};
 use crate::stdio;
@@ -28,6 +29,8 @@ pub struct Options {
     /// How many requests run at once; the others wait. Default: as many as the
     /// process has processors.
     pub slots: NonZeroUsize,
+    /// The form of messages. Default: protobuf.
+    pub protocol: Protocol,
     /// The longest frame accepted, in bytes. Default: [`MAX_FRAME`].
     pub max_frame: u64,
     /// How long the jobs may take to stop once the input has ended; what runs even
@@ -39,6 +42,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             slots: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            protocol: Protocol::default(),
             max_frame: MAX_FRAME,
             close_grace: Duration::from_millis(700),
         }
@@ -169,8 +173,10 @@ impl<H: Handler> Worker<H> {
         // Without a working directory, relative paths are at least comparable.
         let base = env::current_dir().unwrap_or_default();
         let (responses, unsent) = mpsc::channel();
-        threads::write(output, unsent, notices.clone()).map_err(ServeError::Setup)?;
-        threads::read(Arc::clone(&handler), input, options.max_frame, base, notices.clone())
+        let form = (options.protocol, options.max_frame);
+        threads::write(output, options.protocol, unsent, notices.clone())
+            .map_err(ServeError::Setup)?;
+        threads::read(Arc::clone(&handler), input, form, base, notices.clone())
             .map_err(ServeError::Setup)?;
         Ok(Self {
             state: State::new(options.slots),

@@ -4,20 +4,18 @@
 //! ends with its own channel or stream. None is ever joined: a read, a write or a
 //! job may never end.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::codec::{self, FrameError, Incoming};
+use crate::codec::{FrameError, Incoming};
 use crate::job::{self, CancelToken, Handler, Outcome, Reply};
 use crate::messages::{WorkRequest, WorkResponse};
 use crate::paths::normal_path;
+use crate::protocol::Protocol;
 use crate::state::JobNumber;
-
-/// Every [`READ_BUFFER`] bytes of a request cost one system call.
-const READ_BUFFER: usize = 64 << 10;
 
 /// What the threads tell the event loop.
 #[derive(Debug)]
@@ -57,14 +55,14 @@ pub(crate) fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> io::Result
 pub(crate) fn read(
     handler: Arc<impl Handler>,
     input: impl Read + Send + 'static,
-    max_frame: u64,
+    (protocol, max_frame): (Protocol, u64),
     base: PathBuf,
     notices: Sender<Notice>,
 ) -> io::Result<()> {
     spawn("requests", move || {
-        let mut input = BufReader::with_capacity(READ_BUFFER, input);
+        let mut requests = protocol.requests(input, max_frame);
         loop {
-            let (notice, last) = match codec::read_request(&mut input, max_frame) {
+            let (notice, last) = match requests() {
                 Ok(Some(incoming)) => (prepare(&*handler, &base, incoming), false),
                 Ok(None) => (Notice::InputEnded, true),
                 Err(error) => (Notice::InputBroken(error), true),
@@ -112,12 +110,15 @@ fn prepare(handler: &impl Handler, base: &Path, incoming: Incoming) -> Notice {
 /// thread and no other.
 pub(crate) fn write(
     mut output: impl Write + Send + 'static,
+    protocol: Protocol,
     responses: Receiver<WorkResponse>,
     notices: Sender<Notice>,
 ) -> io::Result<()> {
     spawn("responses", move || {
-        let written =
-            responses.iter().try_for_each(|response| codec::write_response(&mut output, &response));
+        let written = responses.iter().try_for_each(|response| {
+            output.write_all(&protocol.encode(&response))?;
+            output.flush()
+        });
         // An error means that the loop is gone: nobody is left to be told.
         drop(notices.send(match written {
             Ok(()) => Notice::Flushed,

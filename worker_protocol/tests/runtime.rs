@@ -227,7 +227,7 @@ fn broken_input_is_an_error_and_stops_the_jobs() {
         let (end, rest) = bazel.end();
         let Err(ServeError::Input(error)) = end else { panic!("{end:?}") };
         assert!(is_expected(&error), "{error}");
-        assert_eq!(rest, []);
+        assert!(rest.is_empty(), "{rest:?}");
     }
 }
 

@@ -120,17 +120,18 @@ fn fmt(project: &Project) -> Result<()> {
 }
 
 fn clippy(project: &Project) -> Result<()> {
-    let mut clippy = project.cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+    let mut clippy =
+        project.cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--locked"]);
     shell::run(clippy.args(["--", "-D", "warnings"]))
 }
 
 fn doc(project: &Project) -> Result<()> {
-    let mut doc = project.cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
+    let mut doc = project.cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--locked"]);
     shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
 
 fn rust(project: &Project) -> Result<()> {
-    shell::run(&mut project.cargo(&["test", "--workspace", "--locked"]))
+    shell::run(&mut project.cargo(&["test", "--workspace", "--all-features", "--locked"]))
 }
 
 fn buildifier(project: &Project) -> Result<()> {

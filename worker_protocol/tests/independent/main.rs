@@ -7,6 +7,9 @@
 #[rustfmt::skip]
 mod messages;
 
+#[cfg(feature = "json")]
+mod json;
+
 use std::io::{Read, Write, pipe};
 use std::num::NonZeroUsize;
 use std::thread;
