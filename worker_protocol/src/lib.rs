@@ -105,7 +105,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/echo.rs` is a complete program.
+//! `examples/concat.rs` is a complete program, with [`main`].
 //!
 //! [Bazel persistent worker]: https://bazel.build/remote/persistent
 
@@ -118,6 +118,7 @@ mod json;
 #[rustfmt::skip]
 pub mod messages;
 mod paths;
+mod program;
 mod protocol;
 mod runtime;
 mod signals;
@@ -127,5 +128,11 @@ mod threads;
 
 pub use job::{Abandoned, CancelToken, Handler, INTERNAL_ERROR, MAX_OUTPUT, Outcome, Reply};
 pub use paths::normal_path;
+pub use program::main;
 pub use protocol::Protocol;
 pub use runtime::{Exit, Options, ServeError, run, serve};
+
+/// The example in the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
