@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
+use tracing::level_filters::LevelFilter;
 
 use crate::check::{self, CheckRequest};
 use crate::error::{Error, Result};
@@ -40,6 +41,11 @@ Startup flags, none of which changes any output:
                           gives each layer its SHA-256 as an extended attribute of this name, for a
                           Bazel started with --unix_digest_hash_attribute_name=NAME, which then does
                           not read the layer to hash it
+      --log=LEVEL         what is said on standard error: off, warn, info (a line a layer, with what
+                          was slow), or debug (a line a package) [warn]; a request of Bazel's with
+                          verbosity is told all about itself
+      --trace=FILE        writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name
+                          stands for the process
   -h, --help
   -V, --version
 ";
@@ -67,6 +73,10 @@ pub struct Startup {
     /// The extended attribute that a layer's SHA-256 is written to, as 32 bytes: what Bazel's
     /// `--unix_digest_hash_attribute_name` reads in place of the file.
     pub digest_attribute: Option<OsString>,
+    /// The least important kind of lines in the log.
+    pub log: LevelFilter,
+    /// The file of a trace, in which `%p` stands for the process's number.
+    pub trace: Option<PathBuf>,
 }
 
 /// Where the cache is.
@@ -125,6 +135,8 @@ impl Invocation {
             cache_dir: CacheDir::Default,
             cache_size: 20 << 30,
             digest_attribute: None,
+            log: LevelFilter::WARN,
+            trace: None,
         };
         let mut worker = false;
         let mut parser = lexopt::Parser::from_args(arguments);
@@ -144,6 +156,10 @@ impl Invocation {
                 }
                 Long("digest-attribute") => {
                     startup.digest_attribute = Some(parser.value().map_err(usage(HINT))?);
+                }
+                Long("log") => startup.log = level(&parser.value().map_err(usage(HINT))?)?,
+                Long("trace") => {
+                    startup.trace = Some(parser.value().map_err(usage(HINT))?.into());
                 }
                 Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
                 Long("version") | Short('V') => {
@@ -232,6 +248,14 @@ impl CacheRequest {
 fn params_file(argument: &OsStr) -> Option<&OsStr> {
     use std::os::unix::ffi::OsStrExt as _;
     argument.as_bytes().strip_prefix(b"@").map(OsStr::from_bytes)
+}
+
+fn level(value: &OsStr) -> Result<LevelFilter> {
+    let levels = [LevelFilter::OFF, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG];
+    let text = value.to_string_lossy();
+    levels.into_iter().find(|level| level.to_string() == text).ok_or_else(|| {
+        Error::usage(format!("--log: `{text}` is not off, warn, info, or debug")).hint(HINT)
+    })
 }
 
 fn jobs(value: &OsStr) -> Result<NonZeroUsize> {

@@ -11,6 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::debug_span;
+
 use crate::error::{Error, Fault, Result};
 use crate::layer::Checkpoint;
 use crate::layer::compress::MEMBER;
@@ -144,6 +146,7 @@ impl Crew {
             if Arc::strong_count(&outcome) == 1 {
                 return;
             }
+            let _span = debug_span!("work").entered();
             let done = catch_unwind(AssertUnwindSafe(|| {
                 let result = work(&mut batch)?;
                 Ok((batch, result))

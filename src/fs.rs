@@ -200,6 +200,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std_fs::read(path).map_err(|source| Error::io("cannot read", path, source))
 }
 
+/// A file for what is no output: it is there, and grows, from the start.
+pub fn create(path: &Path) -> Result<File> {
+    File::create(path).map_err(|source| Error::io("cannot write", path, source))
+}
+
 /// Whether two regular files hold the same bytes.
 pub fn same_content(a: &Path, b: &Path) -> Result<bool> {
     let (mut a, mut b) = (Input::open(a)?, Input::open(b)?);

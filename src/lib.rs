@@ -20,6 +20,7 @@ pub mod error;
 pub mod flags;
 pub mod fs;
 pub mod layer;
+pub mod observe;
 pub mod pipeline;
 pub mod request;
 pub mod service;

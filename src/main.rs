@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use pylayer::cli::{Invocation, Startup};
 use pylayer::error::{Error, Fault, Result};
 use pylayer::fs;
+use pylayer::observe;
 use pylayer::service::Service;
 use worker_protocol::{CancelToken, Options};
 
@@ -30,8 +31,12 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     match Invocation::parse(std::env::args_os().skip(1))? {
         Invocation::Print(text) => print(&text),
-        Invocation::Worker(startup) => work(startup),
+        Invocation::Worker(startup) => {
+            let _observer = observe::start(startup.log, startup.trace.as_deref())?;
+            work(startup)
+        }
         Invocation::Once(startup, arguments) => {
+            let _observer = observe::start(startup.log, startup.trace.as_deref())?;
             let answer = Service::once(startup)?.perform(arguments, &CancelToken::new())?;
             drop(io::stderr().write_all(answer.notes.as_bytes()));
             print(&answer.text)

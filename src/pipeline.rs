@@ -16,17 +16,19 @@ pub use functions::Functions;
 use keys::Common;
 pub use report::{Report, Source};
 use segments::Segments;
+use tracing::{Span, debug_span};
 
 use crate::cache::Cache;
 use crate::crew::Crew;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
 use crate::layer::metadata::{self, Blob};
-use crate::layer::plan::{Plan, plan};
+use crate::layer::plan::{PackagePlan, Plan, plan};
 use crate::layer::segment::{self, Sink as _};
 use crate::layer::spec::Targets;
 use crate::layer::wheel::Wheels;
 use crate::layer::{Checkpoint, LayerSpec};
+use crate::observe::Stopwatch;
 
 /// What a layer is built with; none of it changes a byte.
 #[derive(Clone, Copy)]
@@ -51,19 +53,18 @@ pub struct Means<'a> {
 pub struct Finished {
     blob: Output,
     metadata: Option<Output>,
-    /// Where its segments came from.
-    pub report: Report,
 }
 
-/// Builds a layer.
-pub fn build(targets: &Targets, spec: &LayerSpec, means: &Means<'_>) -> Result<Finished> {
-    let plan = plan(spec, means.check)?;
+/// Builds a layer; says how.
+pub fn build(targets: &Targets, spec: &LayerSpec, means: &Means<'_>) -> Result<(Finished, Report)> {
+    let mut report = Report::start();
+    let plan = debug_span!("plan").in_scope(|| plan(spec, means.check))?;
+    report.planned();
     let common = Common { compression: spec.compression, attributes: spec.attributes };
     let output = Output::create(&targets.blob)?;
-    let mut report = Report::default();
     let (blob, facts) = match means.cache {
         Some(cache) => Segments::new(&plan, common, means, cache)?.assemble(output, &mut report)?,
-        None => straight(&plan, common, means, output)?,
+        None => straight(&plan, common, means, output, &mut report)?,
     };
     if let Some(name) = means.digest_attribute {
         blob.set_attribute(name, facts.digest.bytes());
@@ -76,7 +77,7 @@ pub fn build(targets: &Targets, spec: &LayerSpec, means: &Means<'_>) -> Result<F
         }
         None => None,
     };
-    Ok(Finished { blob, metadata, report })
+    Ok((Finished { blob, metadata }, report))
 }
 
 /// Builds a blob without a cache.
@@ -85,20 +86,29 @@ fn straight(
     common: Common,
     means: &Means<'_>,
     output: Output,
+    report: &mut Report,
 ) -> Result<(Output, Blob)> {
     let Common { compression, attributes } = common;
     let mut blob = Assembly::start(output, compression, means, true);
     blob.write(&segment::head(&plan.directories, attributes))?;
     blob.end_segment()?;
     for package in &plan.packages {
+        let (_span, watch) = (span(package).entered(), Stopwatch::start());
         let wheels = Wheels::open(&package.wheels)?;
         segment::write_package(package, &wheels, attributes, &mut blob, means.check, None)?;
+        report.add(package, Source::Alone, watch.elapsed());
     }
     segment::write_tail(&mut blob)?;
     match blob.finish()? {
         (output, _, Some(hashes)) => Ok((output, hashes.finish())),
         (_, _, None) => Err(Error::new(Fault::Internal, "a layer was not hashed")),
     }
+}
+
+/// A package's part in a trace.
+fn span(package: &PackagePlan) -> Span {
+    let name = String::from_utf8_lossy(&package.name);
+    debug_span!("package", %name, entries = package.entries.len())
 }
 
 impl Finished {

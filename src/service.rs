@@ -1,11 +1,11 @@
 //! What all ways of running share: an action comes in, its files appear, an answer goes out.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 
+use tracing::{debug, debug_span, info, info_span, warn};
 use worker_protocol::messages::WorkRequest;
 use worker_protocol::{Abandoned, CancelToken, Handler, Reply};
 
@@ -16,6 +16,7 @@ use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::crew::Crew;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::observe::Verbose;
 use crate::pipeline::{self, Claims, Functions, Means};
 use crate::request::LayerRequest;
 
@@ -42,8 +43,6 @@ pub struct Answer {
 /// Where an action comes from.
 #[derive(Clone, Copy, Debug)]
 struct Origin<'a> {
-    /// Whether to log where segments come from.
-    verbose: bool,
     /// What its paths are relative to.
     base: &'a Path,
     claims: &'a Claims<'a>,
@@ -68,7 +67,7 @@ impl Service {
             // Where nobody asked for a folder, one that cannot be used is no reason to fail.
             CacheDir::Default => match in_output_base() {
                 Some(directory) => Cache::on_disk(&directory, startup.cache_size)
-                    .inspect_err(|error| log(&format!("pylayer: no cache on disk: {error}\n")))
+                    .inspect_err(|error| warn!("no cache on disk: {error}"))
                     .unwrap_or_else(|_| Cache::in_memory()),
                 None => Cache::in_memory(),
             },
@@ -89,7 +88,7 @@ impl Service {
     /// Performs one action, its paths relative to the working directory.
     pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
         let claims = Claims::default();
-        self.act(arguments, Origin { verbose: false, base: Path::new(""), claims: &claims, cancel })
+        self.act(arguments, Origin { base: Path::new(""), claims: &claims, cancel })
     }
 
     fn act(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
@@ -104,9 +103,10 @@ impl Service {
     }
 
     fn layer(&self, request: LayerRequest, origin: Origin<'_>) -> Result<Answer> {
-        let Origin { verbose, base, claims, cancel } = origin;
+        let Origin { base, claims, cancel } = origin;
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
+        let _span = info_span!("layer", output = %targets.blob.display()).entered();
         let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
         let means = Means {
             crew: &self.crew,
@@ -116,9 +116,8 @@ impl Service {
             digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
-        let mut finished = pipeline::build(&targets, &spec, &means)?;
-        let report = std::mem::take(&mut finished.report);
-        match cancel.publish(|| finished.publish()) {
+        let (finished, report) = pipeline::build(&targets, &spec, &means)?;
+        match debug_span!("publish").in_scope(|| cancel.publish(|| finished.publish())) {
             Ok(published) => published?,
             Err(Abandoned) => return Err(Error::abandoned()),
         }
@@ -131,9 +130,8 @@ impl Service {
                 None => cache.tidy(),
             }
         }
-        if verbose {
-            log(&format!("{}:\n{}", targets.blob.display(), report.explain()));
-        }
+        info!("{}", report.times());
+        report.explain().lines().for_each(|line| debug!("{line}"));
         let notes = if explains { report.explain() } else { String::new() };
         Ok(Answer { notes, ..Answer::default() })
     }
@@ -221,12 +219,6 @@ fn collector(cache: Arc<Cache>) -> Result<SyncSender<()>> {
     Ok(sender)
 }
 
-/// Writes to the worker's log.
-fn log(text: &str) {
-    // Without a standard error there is nobody to tell.
-    drop(std::io::stderr().write_all(text.as_bytes()));
-}
-
 fn arguments(request: &WorkRequest) -> Vec<OsString> {
     request.arguments.iter().map(OsString::from).collect()
 }
@@ -249,7 +241,9 @@ impl Handler for Service {
         let base = Path::new(&request.sandbox_dir);
         let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
         let claims = Claims::new(base, inputs);
-        let origin = Origin { verbose: request.verbosity > 0, base, claims: &claims, cancel };
+        let origin = Origin { base, claims: &claims, cancel };
+        let _verbose = Verbose::new(request.verbosity);
+        let _span = info_span!("request", id = request.request_id).entered();
         match self.act(arguments(request), origin) {
             Ok(Answer { text, notes }) => Ok(Reply { exit_code: 0, output: text + &notes }),
             Err(error) if error.fault() == Fault::Abandoned => Err(Abandoned),

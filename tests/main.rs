@@ -11,6 +11,7 @@ mod determinism;
 mod environment;
 mod links;
 mod memory;
+mod observe;
 mod refusals;
 mod support;
 mod wheels;

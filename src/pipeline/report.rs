@@ -1,7 +1,13 @@
-//! Where the segments of a layer came from, for whoever asks.
+//! Where the segments of a layer came from and what took how long, for whoever asks.
+
+use std::time::Duration;
 
 use crate::cache::Why;
 use crate::layer::plan::PackagePlan;
+use crate::observe::Stopwatch;
+
+/// How many packages are named as the slowest.
+const SLOWEST: usize = 3;
 
 /// Where a segment came from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,47 +18,97 @@ pub enum Source {
     Disk,
     /// It was built, for this reason.
     Built(Why),
+    /// It was built, and there is no cache.
+    Alone,
 }
 
 /// The packages of a layer and where each came from.
-#[derive(Debug, Default)]
-pub struct Report(Vec<(String, usize, Source)>);
+#[derive(Debug)]
+pub struct Report {
+    since: Stopwatch,
+    plan: Duration,
+    packages: Vec<Package>,
+}
+
+#[derive(Debug)]
+struct Package {
+    name: String,
+    entries: usize,
+    source: Source,
+    time: Duration,
+}
+
+impl Package {
+    fn how(&self) -> &'static str {
+        match self.source {
+            Source::Memory => "hit in memory",
+            Source::Disk => "hit on disk",
+            Source::Built(Why::Unknown) => {
+                "built: no segment with these contents, names, modes, and compression"
+            }
+            Source::Built(Why::Damaged) => "built: the cached segment was damaged",
+            Source::Alone => "built: there is no cache",
+        }
+    }
+
+    fn is_built(&self) -> bool {
+        matches!(self.source, Source::Built(_) | Source::Alone)
+    }
+}
 
 impl Report {
-    pub(super) fn add(&mut self, package: &PackagePlan, source: Source) {
+    pub(super) fn start() -> Self {
+        Self { since: Stopwatch::start(), plan: Duration::ZERO, packages: Vec::new() }
+    }
+
+    /// Says that it is known by now what the layer consists of.
+    pub(super) fn planned(&mut self) {
+        self.plan = self.since.elapsed();
+    }
+
+    /// Adds a package that took this long, until its last bytes were handed on.
+    pub(super) fn add(&mut self, package: &PackagePlan, source: Source, time: Duration) {
         let name = match &*package.name {
             b"" => "(no name)".to_owned(),
             name => String::from_utf8_lossy(name).into_owned(),
         };
-        self.0.push((name, package.entries.len(), source));
+        self.packages.push(Package { name, entries: package.entries.len(), source, time });
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.packages.clear();
     }
 
     /// How many segments were found in the cache, and how many were not.
     pub fn counts(&self) -> (u64, u64) {
-        let built = self.0.iter().filter(|(.., source)| matches!(source, Source::Built(_)));
-        let built = built.count() as u64;
-        (self.0.len() as u64 - built, built)
+        let built = self.packages.iter().filter(|package| package.is_built()).count();
+        ((self.packages.len() - built) as u64, built as u64)
     }
 
-    /// A line a package.
+    /// A line a package: where it came from.
     pub fn explain(&self) -> String {
-        let line = |(name, entries, source): &(String, usize, Source)| {
-            let how = match source {
-                Source::Memory => "hit in memory",
-                Source::Disk => "hit on disk",
-                Source::Built(Why::Unknown) => {
-                    "built: no segment with these contents, names, modes, and compression"
-                }
-                Source::Built(Why::Damaged) => "built: the cached segment was damaged",
-            };
-            format!("{name} ({entries} entries): {how}")
+        let line = |package: &Package| {
+            let Package { name, entries, .. } = package;
+            format!("{name} ({entries} entries): {}\n", package.how())
         };
-        let mut lines: Vec<String> = self.0.iter().map(line).collect();
-        lines.push(String::new());
-        lines.join("\n")
+        self.packages.iter().map(line).collect::<Vec<_>>().concat()
     }
+
+    /// A line: how long it took until now, and what was slow.
+    pub fn times(&self) -> String {
+        let (hits, built) = self.counts();
+        let mut slowest: Vec<&Package> = self.packages.iter().collect();
+        slowest.sort_by_key(|package| std::cmp::Reverse(package.time));
+        let slowest = slowest.into_iter().take(SLOWEST);
+        let parts = slowest.map(|package| (&*package.name, package.time));
+        let parts = std::iter::once(("plan", self.plan)).chain(parts);
+        let parts: Vec<String> =
+            parts.map(|(name, time)| format!("{name} {}", milliseconds(time))).collect();
+        let total = milliseconds(self.since.elapsed());
+        format!("{total}: {hits} packages known, {built} built; {}", parts.join(", "))
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
 }

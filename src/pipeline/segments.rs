@@ -5,6 +5,8 @@
 //! turn out not to be what its key said (a claim was wrong, a file changed), the second try
 //! hashes everything.
 
+use tracing::debug_span;
+
 use super::assembly::{Assembly, Hashes};
 use super::keys::{self, Common};
 use super::{Means, Report, Source};
@@ -15,6 +17,7 @@ use crate::layer::metadata::Blob;
 use crate::layer::plan::{PackagePlan, Plan};
 use crate::layer::segment::{self, Sink as _};
 use crate::layer::wheel::Wheels;
+use crate::observe::Stopwatch;
 
 /// How many uncompressed bytes lie between two borders, at least: hashing so much again is
 /// cheaper than a file.
@@ -123,17 +126,19 @@ impl<'a> Segments<'a> {
         blob: &mut Assembly<'_>,
         report: &mut Report,
     ) -> Result<Key> {
+        let (_span, watch) = (super::span(package).entered(), Stopwatch::start());
         let mut why = Why::Unknown;
         loop {
-            if let Some(key) = self.find(index, package, blob, report, &mut why)? {
+            if let Some((key, source)) = self.find(index, blob, &mut why)? {
+                report.add(package, source, watch.elapsed());
                 return Ok(key);
             }
             if let Some(flight) = self.cache.try_start(&self.keys[index][0]) {
                 // It may have landed between the two.
-                if let Some(key) = self.find(index, package, blob, report, &mut why)? {
+                if let Some((key, source)) = self.find(index, blob, &mut why)? {
+                    report.add(package, source, watch.elapsed());
                     return Ok(key);
                 }
-                report.add(package, Source::Built(why));
                 let Means { check, functions, claims, .. } = *self.means;
                 let function = functions.guess();
                 blob.record()?;
@@ -153,23 +158,22 @@ impl<'a> Segments<'a> {
                 functions.learn(package, claims, (function, &digests), check)?;
                 let key = keys::segment(package, self.common, function, &digests);
                 blob.store(key, flight)?;
+                report.add(package, Source::Built(why), watch.elapsed());
                 return Ok(key);
             }
             // Nobody may wait while others wait for what is in flight here.
             blob.settle()?;
-            self.cache.wait(self.means.check)?;
+            debug_span!("wait").in_scope(|| self.cache.wait(self.means.check))?;
         }
     }
 
-    /// Appends a package's segment if the cache has it.
+    /// Appends a package's segment if the cache has it; gives the key that it has there.
     fn find(
         &self,
         index: usize,
-        package: &PackagePlan,
         blob: &mut Assembly<'_>,
-        report: &mut Report,
         why: &mut Why,
-    ) -> Result<Option<Key>> {
+    ) -> Result<Option<(Key, Source)>> {
         for (at, key) in self.keys[index].iter().enumerate() {
             match self.cache.segment(key) {
                 Lookup::Miss(Why::Unknown) => {}
@@ -177,11 +181,10 @@ impl<'a> Segments<'a> {
                 Lookup::Hit(segment) => {
                     let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
                     if blob.append(segment)? {
-                        report.add(package, source);
                         if at > 0 {
                             self.means.functions.guess_otherwise();
                         }
-                        return Ok(Some(*key));
+                        return Ok(Some((*key, source)));
                     }
                     self.cache.remove(key);
                     *why = Why::Damaged;
