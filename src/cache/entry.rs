@@ -24,7 +24,8 @@ impl Facts {
         self.members.iter().map(|&(_, uncompressed)| u64::from(uncompressed)).sum()
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// The entry's bytes, sealed.
+    pub fn encode(&self) -> Vec<u8> {
         let mut bytes = self.blob.to_vec();
         for (compressed, uncompressed) in &self.members {
             bytes.extend_from_slice(&compressed.to_le_bytes());
@@ -33,7 +34,8 @@ impl Facts {
         seal(bytes)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads an entry; none if it is damaged.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (blob, members) = open(bytes)?.split_first_chunk()?;
         let (members, []) = members.as_chunks::<8>() else {
             return None;

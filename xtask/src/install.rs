@@ -33,6 +33,7 @@ macro_rules! needs {
 needs! {
     // Bazel itself runs a C compiler when it looks at the machine; cargo links with it.
     CC: "a C compiler", ["gcc", "libc6-dev"], || has("cc") || has("gcc");
+    CXX: "a C++ compiler", ["g++"], || has("c++") || has("g++");
     BAZEL: "Bazel", ["bazel-bootstrap"], || bazel::program().is_some();
     BSDTAR: "bsdtar", ["libarchive-tools"], || has("bsdtar");
     GIT: "git", ["git"], || has("git");

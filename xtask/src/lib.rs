@@ -8,6 +8,7 @@ pub mod bazel;
 mod bench;
 mod blob;
 mod demo;
+mod fuzz;
 mod install;
 mod measure;
 mod mtree;
@@ -40,6 +41,8 @@ pylayer's own commands.
 
 Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps of it
        cargo xtask soak                      tests that take minutes
+       cargo xtask fuzz [--seconds=N] [TARGET...]
+                                             the fuzz targets, each for 20 seconds
        cargo xtask demo                      builds the layers of examples/webapi, and shows them
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
@@ -82,6 +85,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     match parser.next()? {
         Some(Value(command)) if command == "test" => test(parser),
         Some(Value(command)) if command == "soak" => soak(parser),
+        Some(Value(command)) if command == "fuzz" => fuzz(parser),
         Some(Value(command)) if command == "demo" => demo(parser),
         Some(Value(command)) if command == "bench" => bench(parser),
         Some(Value(command)) if command == "record" => record(parser),
@@ -114,6 +118,18 @@ fn soak(mut parser: lexopt::Parser) -> Result<()> {
         return Err(other.unexpected().into());
     }
     test::soak(&Project::find()?)
+}
+
+fn fuzz(mut parser: lexopt::Parser) -> Result<()> {
+    let mut options = fuzz::Options::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(target) => options.targets.push(target.string()?),
+            Long("seconds") => options.seconds = parser.value()?.parse()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    fuzz::run(&Project::find()?, &options)
 }
 
 fn demo(mut parser: lexopt::Parser) -> Result<()> {

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::bazel::Bazel;
+use crate::fuzz;
 use crate::install::{self, Need};
 use crate::project::Project;
 use crate::shell::{self, Result, failure};
@@ -36,6 +37,12 @@ const STEPS: &[Step] = &[
             install::ZSTD,
         ],
         run: rust,
+    },
+    Step {
+        name: "fuzz",
+        what: "parsers survive any input",
+        needs: &[install::CC, install::CXX],
+        run: |project| fuzz::run(project, &fuzz::Options::default()),
     },
     Step {
         name: "buildifier",
@@ -116,7 +123,8 @@ pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
 }
 
 fn fmt(project: &Project) -> Result<()> {
-    shell::run(&mut project.cargo(&["fmt", "--all", "--check"]))
+    shell::run(&mut project.cargo(&["fmt", "--all", "--check"]))?;
+    shell::run(&mut project.cargo(&["fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]))
 }
 
 fn clippy(project: &Project) -> Result<()> {
