@@ -48,6 +48,8 @@ pub enum Step {
     Bytes(Vec<u8>),
     /// Bazel waits for this answer.
     Answer(Answer),
+    /// The last request with this number has this answer, if it has one. Nobody waits for it.
+    Due(Answer),
     /// The file that the requests have left has this SHA-256 digest, in hex.
     Output {
         /// Relative to the working directory.
