@@ -12,6 +12,7 @@ mod environment;
 mod links;
 mod memory;
 mod observe;
+mod promises;
 mod refusals;
 mod support;
 mod wheels;

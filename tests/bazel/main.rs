@@ -13,3 +13,4 @@ mod scene;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the other test binary uses the rest")]
 mod support;
+mod worker;

@@ -30,12 +30,16 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Bazel in a workspace. All share one output user root, so what is fetched is fetched once.
-#[expect(clippy::disallowed_methods, reason = "the environment says which worker to test")]
 pub(crate) fn bazel(workspace: &Path) -> Bazel {
+    Bazel::new(workspace, &folder(), &worker()).unwrap()
+}
+
+/// The worker under test.
+#[expect(clippy::disallowed_methods, reason = "the environment says which worker to test")]
+pub(crate) fn worker() -> PathBuf {
     // Cargo's own build of the worker does, too, though slowly.
     let worker = std::env::var_os("PYLAYER_BINARY").map(PathBuf::from);
-    let worker = worker.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pylayer")));
-    Bazel::new(workspace, &folder(), &worker).unwrap()
+    worker.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_pylayer")))
 }
 
 impl Scene {

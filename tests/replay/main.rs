@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
 
+mod fake;
 mod wrong;
 
 use std::fs;

@@ -93,6 +93,13 @@ impl Bazel {
         self
     }
 
+    /// With another worker.
+    #[must_use]
+    pub fn with_worker(mut self, worker: &Path) -> Self {
+        self.worker = worker.to_path_buf();
+        self
+    }
+
     /// With what Bazel says shown, and not kept.
     #[must_use]
     pub fn shown(mut self) -> Self {
@@ -166,6 +173,11 @@ impl Bazel {
         self.quietly("clean", &[]).map(drop)
     }
 
+    /// Ends the server and its workers; the next command starts another one.
+    pub fn shut_down(&self) -> Result<()> {
+        self.quietly("shutdown", &[]).map(drop)
+    }
+
     /// The server's output base.
     pub fn output_base(&self) -> Result<PathBuf> {
         if let Some(output_base) = &self.output_base {
@@ -188,7 +200,7 @@ impl Bazel {
 impl Drop for Bazel {
     fn drop(&mut self) {
         // A server that cannot be reached goes by itself when nobody has asked for hours.
-        drop(self.quietly("shutdown", &[]));
+        drop(self.shut_down());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What other processes do, as `/proc` shows it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::shell::{self, Result};
@@ -33,18 +33,11 @@ pub fn workers(output_base: &Path) -> Vec<Process> {
     processes.filter(is_worker).collect()
 }
 
-/// Whether some worker has this file open.
-pub fn is_read_by_a_worker(file: &Path) -> bool {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).any(|process| {
-        let line = fs::read(process.join("cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|word| word == b"--persistent_worker")
-            && fs::read_dir(process.join("fd"))
-                .into_iter()
-                .flatten()
-                .flatten()
-                .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == file))
-    })
+/// The files that a process has open, without links. One that has no name any more, or never had,
+/// ends with ` (deleted)`. None of a process that has ended.
+pub fn open_files(process: u32) -> Vec<PathBuf> {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).collect()
 }
 
 /// Sends a signal, named without `SIG`.

@@ -48,6 +48,8 @@ pub enum Step {
     Bytes(Vec<u8>),
     /// Bazel waits for this answer.
     Answer(Answer),
+    /// The last request with this number has this answer, if it has one. Nobody waits for it.
+    Due(Answer),
     /// The file that the requests have left has this SHA-256 digest, in hex.
     Output {
         /// Relative to the working directory.
@@ -111,14 +113,12 @@ const FLAGS: [&[u8]; 2] = [b"--output=", b"--metadata="];
 pub fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut bytes = format!("noise {seed}\n").into_bytes();
     let mut numbers = Numbers::new(seed);
+    let letters = |byte: usize| [0, 2, 4, 6].map(|shift| b"acgt"[byte >> shift & 3]);
+    let letters: Vec<[u8; 4]> = (0..256).map(letters).collect();
     while bytes.len() < size {
-        let number = numbers.next();
-        bytes.extend(
-            number
-                .to_le_bytes()
-                .iter()
-                .flat_map(|byte| [0, 2, 4, 6].map(|shift| b"acgt"[usize::from(byte >> shift & 3)])),
-        );
+        for byte in numbers.next().to_le_bytes() {
+            bytes.extend_from_slice(&letters[usize::from(byte)]);
+        }
     }
     bytes.truncate(size);
     bytes

@@ -19,6 +19,7 @@ pub(crate) enum Due {
 
 /// A request, as Bazel remembers it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one observation, in any combination")]
 pub(crate) struct Owed {
     id: i32,
     due: Due,
@@ -30,6 +31,8 @@ pub(crate) struct Owed {
     /// A later request came with one of its outputs, before its answer.
     superseded: bool,
     answer: Option<Response>,
+    /// Its answer is none that it can have.
+    wrong: bool,
 }
 
 /// Remembers requests, and takes answers.
@@ -54,6 +57,7 @@ impl Judge {
             replaced: false,
             superseded: false,
             answer: None,
+            wrong: false,
         });
         self.owed.len() - 1
     }
@@ -88,6 +92,7 @@ impl Judge {
         };
         self.complain(format!("{response:?} is no answer to {:?}", self.owed[place]));
         self.owed[place].answer = Some(response);
+        self.owed[place].wrong = true;
         Some(place)
     }
 
@@ -115,7 +120,7 @@ impl Owed {
     /// Whether it ended by itself, as it would have alone.
     pub(crate) fn ended_by_itself(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| {
-            !answer.was_cancelled && (answer.exit_code == 0 || !self.superseded)
+            !self.wrong && !answer.was_cancelled && (answer.exit_code == 0 || !self.superseded)
         })
     }
 

@@ -18,7 +18,8 @@ pub(super) fn steps(session: &Session, order: Option<u64>) -> Vec<Turn> {
     let mut turns: Vec<Turn> =
         (0..session.steps.len()).map(|at| Turn { at, due: Due::Any, answers: None }).collect();
     for at in 0..turns.len() {
-        let Step::Answer(Answer { id, end, said }) = &session.steps[at] else { continue };
+        let (Step::Answer(answer) | Step::Due(answer)) = &session.steps[at] else { continue };
+        let Answer { id, end, said } = answer;
         let asks = |step: &Step| matches!(step, Step::Request(r) if r.id == *id && !r.cancel);
         let Some(request) = session.steps[..at].iter().rposition(asks) else { continue };
         turns[at].answers = Some(request);
@@ -72,12 +73,15 @@ mod tests {
 
     #[test]
     fn an_answer_belongs_to_the_last_request_with_its_number() {
-        let session = session("request 1\nrequest 2\nanswer 1 0\nrequest 1\ncancel 1\nanswer 1 5");
+        let session = session(
+            "request 1\nrequest 2\nanswer 1 0\nrequest 1\ncancel 1\nanswer 1 5\nrequest 2\ndue 2 3",
+        );
         let turns = steps(&session, None);
         let answers: Vec<_> = turns.iter().filter_map(|turn| turn.answers).collect();
-        assert_eq!(answers, [0, 3]);
+        assert_eq!(answers, [0, 3, 6]);
         assert!(matches!(&turns[3].due, Due::Exit(5, _)));
         assert!(matches!(&turns[1].due, Due::Any));
+        assert!(matches!(&turns[6].due, Due::Exit(3, _)));
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub fn replay(session: &Session, replay: &Replay<'_>) -> Result<Report> {
                 let place = step.answers.and_then(|request| places.get(&request));
                 player.wait(answer, place.copied())?;
             }
+            // Known to the judge from the beginning.
+            Step::Due(_) => {}
             Step::Output { path, digest } => {
                 player.flush()?;
                 player.compare(path, digest);
@@ -267,6 +269,7 @@ impl Player<'_> {
             (true, true) => 0,
             (true, false) => 3,
         };
+        self.count_threads();
         self.process.close();
         self.say(|| "=> end of input".to_owned());
         loop {

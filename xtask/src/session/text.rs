@@ -68,20 +68,24 @@ impl Step {
             Self::Place { path, what } => place_lines(&escape(path), what),
             Self::Request(request) => request_lines(request),
             Self::Bytes(bytes) => format!("bytes {}\n", hex(bytes)),
-            Self::Answer(Answer { id, end, said }) => {
-                let mut lines = match end {
-                    End::Exit(code) => format!("answer {id} {code}\n"),
-                    End::Cancelled => format!("answer {id} cancelled\n"),
-                };
-                for text in said {
-                    lines += &content_line('|', text.as_bytes());
-                }
-                lines
-            }
+            Self::Answer(answer) => answer_lines("answer", answer),
+            Self::Due(answer) => answer_lines("due", answer),
             Self::Output { path, digest } => format!("output {digest} {}\n", escape(path)),
             Self::End { exit_code } => format!("end {exit_code}\n"),
         }
     }
+}
+
+fn answer_lines(word: &str, answer: &Answer) -> String {
+    let Answer { id, end, said } = answer;
+    let mut lines = match end {
+        End::Exit(code) => format!("{word} {id} {code}\n"),
+        End::Cancelled => format!("{word} {id} cancelled\n"),
+    };
+    for text in said {
+        lines += &content_line('|', text.as_bytes());
+    }
+    lines
 }
 
 fn place_lines(path: &str, what: &Place) -> String {
@@ -154,11 +158,8 @@ fn step(word: &str, rest: &str) -> Result<Step> {
         "request" => request(false).map(Step::Request),
         "cancel" => request(true).map(Step::Request),
         "bytes" => Ok(Step::Bytes(from_hex(rest)?)),
-        "answer" => {
-            let (id, end) = split(rest)?;
-            let end = if end == "cancelled" { End::Cancelled } else { End::Exit(number(end)?) };
-            Ok(Step::Answer(Answer { id: number(id)?, end, said: Vec::new() }))
-        }
+        "answer" => Ok(Step::Answer(answer(rest)?)),
+        "due" => Ok(Step::Due(answer(rest)?)),
         "output" => {
             let (digest, path) = split(rest)?;
             Ok(Step::Output { path: unescape(path)?, digest: digest.to_owned() })
@@ -166,6 +167,12 @@ fn step(word: &str, rest: &str) -> Result<Step> {
         "end" => Ok(Step::End { exit_code: if rest.is_empty() { 0 } else { number(rest)? } }),
         _ => Err(failure(format!("there is no step `{word}`"))),
     }
+}
+
+fn answer(text: &str) -> Result<Answer> {
+    let (id, end) = split(text)?;
+    let end = if end == "cancelled" { End::Cancelled } else { End::Exit(number(end)?) };
+    Ok(Answer { id: number(id)?, end, said: Vec::new() })
 }
 
 /// An indented line.
@@ -177,7 +184,7 @@ fn belongs(step: &mut Step, word: &str, rest: &str) -> Result<()> {
         }
         (Step::Place { what: Place::File(content), .. }, ":") => content.extend(unescape(rest)?),
         (Step::Place { what: Place::Link(text), .. }, "to") => *text = unescape(rest)?,
-        (Step::Answer(answer), "|") => {
+        (Step::Answer(answer) | Step::Due(answer), "|") => {
             let text = String::from_utf8(unescape(rest)?);
             answer.said.push(text.context("an answer is always UTF-8")?);
         }
@@ -326,6 +333,7 @@ mod tests {
                 Step::Bytes(vec![0, 0xff]),
                 Step::Answer(Answer { id: -7, end: End::Exit(1), said: vec!["a  b".to_owned()] }),
                 Step::Answer(Answer { id: 0, end: End::Cancelled, said: vec![] }),
+                Step::Due(Answer { id: 5, end: End::Exit(0), said: vec![] }),
                 Step::Output { path: b"o o".to_vec(), digest: "00".to_owned() },
                 Step::End { exit_code: 3 },
             ],
