@@ -91,7 +91,8 @@ def _build(rctx, executable):
     ]
     result = rctx.execute(command, quiet = False, timeout = _TIMEOUT_SECONDS)
     if result.return_code != 0:
-        fail("pylayer: cargo could not build the worker (exit code %d):\n  %s\n%s" % (
+        fail(("pylayer: cargo could not build the worker (exit code %d):\n  %s\n%s\n" +
+              "Set CARGO to another cargo, or PYLAYER_BINARY to the path of a pylayer executable.") % (
             result.return_code,
             " ".join([str(word) for word in command]),
             _tail(result.stderr + result.stdout),

@@ -11,14 +11,14 @@ use xtask::bazel::Layer;
 use crate::scene::Scene;
 use crate::support::{Folder, Run, decompress, entries, sha256sum, tree};
 
-fn succeed(command: &mut Command) -> Run {
+pub(crate) fn succeed(command: &mut Command) -> Run {
     let run = Run::of(command);
     assert_eq!(run.code, 0, "{command:?}: {}{}", run.stdout, run.stderr);
     run
 }
 
 /// GNU tar, layer after layer, as a container engine does.
-fn unpack(layers: &[Layer], root: &Path) {
+pub(crate) fn unpack(layers: &[Layer], root: &Path) {
     fs::create_dir(root).unwrap();
     for layer in layers {
         let mut tar = Command::new("sh");
@@ -42,16 +42,17 @@ fn the_layers_run() {
     let folder = Folder::new();
     let root = folder.path().join("root");
     unpack(&build.layers, &root);
-    let python = succeed(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]));
-    let python = Path::new(python.stdout.trim());
     let run = succeed(
-        Command::new(python)
-            .arg(root.join("app"))
+        Command::new(root.join("app"))
             .arg("--self-check")
             .current_dir("/")
             .env_clear()
-            // The launcher looks for a Python of its own.
-            .env("PATH", format!("{}:/usr/bin:/bin", python.parent().unwrap().display())),
+            // The image's own interpreter, on the machine's libraries.
+            .env("LD_LIBRARY_PATH", root.join("app.runfiles/python/lib"))
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", root.join("app.runfiles/python/bin").display()),
+            ),
     );
     let answer: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(answer["ok"], true, "{answer}");
@@ -59,7 +60,7 @@ fn the_layers_run() {
 }
 
 /// An OCI image layout of layers, from their metadata.
-fn layout(layers: &[Layer], folder: &Path) {
+pub(crate) fn layout(layers: &[Layer], folder: &Path) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |value: &Value, kind: &str| {
@@ -108,6 +109,24 @@ fn layout(layers: &[Layer], folder: &Path) {
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
+/// skopeo and umoci make a root of the folder `layout`: `bundle/rootfs`. Debian 12's umoci knows no
+/// zstd; skopeo makes gzip of it, and so must have read it. Both compare what they read with the
+/// digests.
+pub(crate) fn umoci(folder: &Path, options: &[&str]) {
+    succeed(Command::new("skopeo").current_dir(folder).args([
+        "--insecure-policy",
+        "copy",
+        "--quiet",
+        "--dest-compress",
+        "--dest-compress-format=gzip",
+        "oci:layout:test",
+        "oci:copy:test",
+    ]));
+    let mut umoci = Command::new("umoci");
+    umoci.current_dir(folder).arg("unpack").args(options);
+    succeed(umoci.args(["--image=copy:test", "bundle"]));
+}
+
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]
 fn readers() {
@@ -117,23 +136,7 @@ fn readers() {
     unpack(&build.layers, &expected);
 
     layout(&build.layers, &folder.path().join("layout"));
-    // Debian 12's umoci knows no zstd; skopeo makes gzip of it, and so must have read it. Both
-    // compare what they read with the digests.
-    succeed(Command::new("skopeo").current_dir(folder.path()).args([
-        "--insecure-policy",
-        "copy",
-        "--quiet",
-        "--dest-compress",
-        "--dest-compress-format=gzip",
-        "oci:layout:test",
-        "oci:copy:test",
-    ]));
-    succeed(Command::new("umoci").current_dir(folder.path()).args([
-        "unpack",
-        "--rootless",
-        "--image=copy:test",
-        "bundle",
-    ]));
+    umoci(folder.path(), &["--rootless"]);
     let found = tree(&folder.path().join("bundle/rootfs"));
     let expected = tree(&expected);
     assert!(expected.len() > 3000, "{}", expected.len());

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
 
+mod chroot;
 mod image;
 mod odd;
 mod rebuild;
@@ -13,4 +14,5 @@ mod scene;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the other test binary uses the rest")]
 mod support;
+mod toolchain;
 mod worker;

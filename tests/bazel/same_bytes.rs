@@ -24,7 +24,7 @@ fn command_lines(word: &str) -> Vec<Vec<String>> {
 }
 
 /// The layers of the example.
-const LAYERS: usize = 6;
+const LAYERS: usize = 7;
 
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]

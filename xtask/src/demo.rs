@@ -68,13 +68,15 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         return Err(failure("the third build's layers are not those of the second"));
     }
 
-    ui::heading("the same image without a tier: all packages in one layer, compressed otherwise");
+    ui::heading(
+        "the same application without a tier: all packages in one layer, the interpreter with the sources",
+    );
     build(&bazel, "//:image_without_tier")?;
     cache.after("another tier")?;
     ui::heading("another image: a batch job with numpy and pandas");
     let batch = build(&bazel, "//:batch_image")?;
     cache.after("another image")?;
-    let shared = sharing(&third, &batch);
+    let shared = sharing(&third, &batch)?;
 
     ui::heading("what was built");
     let builds = [&first, &second, &third];
@@ -82,7 +84,9 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     ui::print(
         "\nFirst, second, third: how long the layer's action took; - where it did not run.\n\n",
     );
-    ui::print(format_args!("{shared}\n{}", cache.table));
+    ui::print(format_args!("{}\n", cache.table));
+    ui::heading("what the two images share");
+    ui::print(shared);
     ui::done(format_args!("demo: {}", ui::seconds(start.elapsed())));
     Ok(())
 }
@@ -138,16 +142,40 @@ impl<'a> CacheLog<'a> {
     }
 }
 
-/// The layers of another image, and which of them are the first one's.
-fn sharing(one: &Build, other: &Build) -> Table {
-    let mut table =
-        Table::new(&[("Layer of the batch job's image", Left), ("Where it comes from", Left)]);
-    for layer in &other.layers {
-        let shared = one.layers.iter().any(|first| first.blob == layer.blob);
-        let from = if shared { "shared with the web API's image" } else { "made for this image" };
-        table.row(vec![name(layer), from.to_owned()]);
+/// All layers of two images, and what is made once for both.
+fn sharing(one: &Build, other: &Build) -> Result<String> {
+    let mut table = Table::new(&[
+        ("Layer", Left),
+        ("Bytes", Right),
+        ("Web API's image", Left),
+        ("Batch job's image", Left),
+    ]);
+    let has = |build: &Build, layer: &Layer| build.layers.iter().any(|own| own.blob == layer.blob);
+    let only_other = other.layers.iter().filter(|layer| !has(one, layer));
+    let (mut all, mut shared) = ([0, 0], [0, 0]);
+    for layer in one.layers.iter().chain(only_other) {
+        let bytes = fs::metadata(&layer.blob).context(layer.blob.display())?.len();
+        let (in_one, in_other) = (has(one, layer), has(other, layer));
+        let cell = |has| if has { "yes" } else { "" }.to_owned();
+        let in_other_cell = if in_one && in_other { "the same".to_owned() } else { cell(in_other) };
+        table.row(vec![name(layer), thousands(bytes), cell(in_one), in_other_cell]);
+        for (sum, counts) in [(&mut all, in_other), (&mut shared, in_one && in_other)] {
+            if counts {
+                *sum = [sum[0] + 1, sum[1] + bytes];
+            }
+        }
     }
-    table
+    if shared[0] == 0 {
+        return Err(failure("the two images share no layer"));
+    }
+    Ok(format!(
+        "{table}\nOf the batch job's {} layers ({} bytes) {} ({} bytes) are the web API's: made \
+         once, stored once, pulled once.\n",
+        all[0],
+        thousands(all[1]),
+        shared[0],
+        thousands(shared[1]),
+    ))
 }
 
 fn build(bazel: &Bazel, image: &str) -> Result<Build> {
@@ -194,15 +222,14 @@ fn unpack(layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Contents, u64)>> 
     Ok(unpacked)
 }
 
-/// Runs the unpacked application as a container would: with next to nothing around it.
+/// Runs the unpacked application as a container would, with next to nothing around it: the image
+/// has its interpreter, and of this machine come `env` and the C library.
 fn self_check(root: &Path) -> Result<()> {
-    let python = shell::capture(
-        Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]),
-    )?;
-    let folder = Path::new(&python).parent().unwrap_or(Path::new("/usr/bin"));
-    let path = format!("{}:/usr/bin:/bin", folder.display());
-    let mut command = Command::new(&python);
-    command.arg(root.join("app")).arg("--self-check").env_clear().env("PATH", path);
+    let python = root.join("app.runfiles/python");
+    let path = format!("{}:/usr/bin:/bin", python.join("bin").display());
+    let mut command = Command::new(root.join("app"));
+    command.arg("--self-check").env_clear().env("PATH", path);
+    command.env("LD_LIBRARY_PATH", python.join("lib"));
     let answer = shell::capture(&mut command)?;
     ui::print(&answer);
     let answer: Value = serde_json::from_str(&answer).context("the application writes no JSON")?;

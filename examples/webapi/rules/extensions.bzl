@@ -1,5 +1,6 @@
-"""The module extension of MODULE.bazel. A WORKSPACE never loads this file."""
+"""The module extensions of MODULE.bazel. A WORKSPACE never loads this file."""
 
+load(":host_python.bzl", _host_python = "host_python")
 load(":wheels.bzl", _wheels = "wheels")
 
 def _wheels_impl(_module_ctx):
@@ -11,4 +12,12 @@ def _wheels_impl(_module_ctx):
 wheels = module_extension(
     implementation = _wheels_impl,
     doc = "The wheels of requirements.txt.",
+)
+
+def _host_python_impl(_module_ctx):
+    _host_python(name = "python")
+
+host_python = module_extension(
+    implementation = _host_python_impl,
+    doc = "The host's python3 as the build's interpreter.",
 )

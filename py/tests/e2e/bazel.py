@@ -54,6 +54,7 @@ class Workspace:
     def __init__(self, folder: pathlib.Path, worker: pathlib.Path, output_root: pathlib.Path) -> None:
         self.folder = folder
         self.output_root = output_root
+        self.worker = worker
         shutil.copytree(HERE, folder, symlinks=True, ignore=shutil.ignore_patterns("bazel-*", "__pycache__"))
         odd = folder / "app/odd"
         odd.mkdir()
@@ -71,7 +72,7 @@ class Workspace:
 
     def run(self, command: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         """`bazel COMMAND ARGUMENTS`."""
-        overrides = {"pylayer": REPOSITORY} | {name: STAND_INS / name for name in ("rules_cc", "rules_java", "rules_python")}
+        overrides = {"pylayer": REPOSITORY} | {name: STAND_INS / name for name in ("remote_coverage_tools", "rules_cc", "rules_java", "rules_python")}
         flags = [f"--override_repository={name}={path}" for name, path in overrides.items()]
         line = ["bazel", f"--output_user_root={self.output_root}", command, *flags]
         if command in ("build", "aquery", "cquery"):
@@ -114,6 +115,12 @@ class Workspace:
             for part in group["fileSets"]:
                 collect(part["id"])
         return files
+
+    def cache(self) -> dict[str, int]:
+        """What the worker counts of its cache."""
+        output_base = self.run("info", "output_base").stdout.strip()
+        line = [self.worker, "cache", "stat", "--json", f"--cache-dir={output_base}/pylayer"]
+        return json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
 
     def actions(self, expression: str) -> list[Action]:
         """`bazel aquery EXPRESSION`."""

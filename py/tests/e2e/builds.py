@@ -1,10 +1,11 @@
 """What is built when, and what is shared."""
 
 import pathlib
+import re
 import shutil
 
 from bazel import Workspace
-from built import LAYER_MNEMONICS, WORKSPACE, Built
+from built import LAYER_MNEMONICS, WORKSPACE, Built, label
 from image import Image
 
 REQUIREMENTS = {
@@ -93,6 +94,22 @@ class Builds(Built):
         self.assertEqual(len(digests), 1)
         self.assertEqual(other.layer("odd_pip_layer").blob[:4], b"\x28\xb5\x2f\xfd")
 
+    def test_what_another_configuration_asks_for_is_in_the_cache(self) -> None:
+        before = self.workspace.cache()
+        # Bazel 4 goes by the mode's name: where only the platform is another, it runs nothing.
+        flags = ["--platforms=//:other_platform", "--compilation_mode=opt"]
+        ran = self.workspace.executed("//:app", "//real:image", *flags)
+        after = self.workspace.cache()
+        layers = [name for mnemonic, name in ran if mnemonic in LAYER_MNEMONICS]
+        built = {name: self.images[name].layers for name in ("app", "real:image")}
+        self.assertEqual(sorted(layers), sorted(layer.name for image in built.values() for layer in image))
+        for name, image in built.items():
+            again = Image(self.workspace.files(label(name), *flags)).layers
+            self.assertEqual([layer.digest for layer in again], [layer.digest for layer in image], name)
+        # Of every package that was there before nothing was compressed.
+        self.assertEqual(after["misses"], before["misses"])
+        self.assertGreaterEqual(after["hits"] - before["hits"], len(layers))
+
     def test_a_flag_switches_the_tier(self) -> None:
         by_flag = Image(self.workspace.files("//:without_tier", "--@pylayer//py:layer_tier=//:tier"))
         self.assertEqual(len(by_flag.layers), len(self.images["app"].layers) - 1)
@@ -125,6 +142,7 @@ class Builds(Built):
     def test_what_cannot_be_built_says_why(self) -> None:
         for name, words in [
             ("forgetful", ["//:forgetful", "1 of the binary's runfiles would be missing", "lib/pages.py (of //lib:pages.py)"]),
+            ("clashing", ["two files for /app.runfiles/e2e/lib/branding.txt", "own.txt", "by a symlink in the binary's runfiles"]),
             ("colliding", ["two files for /app/branding.txt", "lib/branding.txt", "launcher_dir"]),
         ]:
             result = self.workspace.run("build", f"//:{name}", check=False)
@@ -149,6 +167,18 @@ class Builds(Built):
             '    compression = {\n        "in-data": ["zstd", "3"],\n    },\n)\n',
         ]:
             self.assertIn(line, result.stderr)
+
+    def test_advice_pastes(self) -> None:
+        said = self.workspace.run("build", "//:too_large", check=False).stderr
+        advice = re.search(r"^py_layer_tier\($.*?^\)$", said, re.MULTILINE | re.DOTALL)[0]
+        folder = self.workspace.folder / "advised"
+        folder.mkdir()
+        (folder / "BUILD.bazel").write_text(
+            'load("@pylayer//py:defs.bzl", "py_image_layer", "py_layer_tier")\n\n'
+            + advice
+            + '\n\npy_image_layer(name = "image", binary = "//app", layer_tier = ":layers", warn_remote_cache_threshold_mb = 2)\n'
+        )
+        self.assertIn("in_data_pip_layer.tar.zst", Image(self.workspace.files("//advised:image")).names())
 
     def test_the_checker_sees_the_packages_in_no_group_alone(self) -> None:
         for name in ("app", "without_tier"):

@@ -24,8 +24,20 @@ IMAGES = [
     "reversed",
     "real:image",
     "real:image_without_wheels",
+    "real:venv_image",
+    "real:both_in_venv",
+    "real:test_image",
 ]
-BINARIES = ["app/app", "app/server", "app/linked", "external/other/elsewhere", "real/app"]
+BINARIES = [
+    "app/app",
+    "app/server",
+    "app/linked",
+    "external/other/elsewhere",
+    "real/app",
+    "real/app_in_venv",
+    "real/other_in_venv",
+    "real/test",
+]
 LAYER_MNEMONICS = {"PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"}
 
 
@@ -66,7 +78,7 @@ def all_images() -> Iterator[None]:
 def build() -> None:
     """Builds all images."""
     # Bazel's own runfiles trees cannot have names with spaces before version 7.4.
-    binaries = ["//app:all", "@other//:all", "//real:app", "--nobuild_runfile_links"]
+    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test")], "--nobuild_runfile_links"]
     Built.workspace.run("build", *[label(name) for name in IMAGES], *binaries)
     Built.images = {name: Image(Built.workspace.files(label(name))) for name in IMAGES}
     folder = Built.workspace.folder / "bazel-bin"

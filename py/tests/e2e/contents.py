@@ -54,6 +54,8 @@ class Contents(Built):
             ("other_platform_image", "app/app"),
             ("real:image", "real/app"),
             ("real:image_without_wheels", "real/app"),
+            ("real:venv_image", "real/app_in_venv"),
+            ("real:test_image", "real/test"),
         ]:
             expected = self.expected(binary)
             expected["app"] = expected.pop(f"app.runfiles/{WORKSPACE}/{binary}")
@@ -82,11 +84,14 @@ class Contents(Built):
         self.check("elsewhere", expected)
 
     def test_several_binaries(self) -> None:
-        expected = self.expected("app/app", "app/server")
-        for name in ("app", "server"):
-            expected[f"app/bin/{name}"] = expected[f"app.runfiles/{WORKSPACE}/app/{name}"]
-            expected[f"app/bin/{name}.runfiles"] = b""
-        self.check("both", expected)
+        for image, package, names in [("both", "app", ("app", "server")), ("real:both_in_venv", "real", ("app_in_venv", "other_in_venv"))]:
+            expected = self.expected(*[f"{package}/{name}" for name in names])
+            for name in names:
+                expected[f"app/bin/{name}"] = expected[f"app.runfiles/{WORKSPACE}/{package}/{name}"]
+                expected[f"app/bin/{name}.runfiles"] = b""
+            self.check(image, expected)
+        data = [place for place in self.images["real:both_in_venv"].layer("both_in_venv_default").places() if place.endswith(".txt")]
+        self.assertEqual(data, [f"app.runfiles/{WORKSPACE}/real/{name}.txt" for name in ("app", "other")])
         self.assertEqual(
             [layer.digest for layer in self.images["both"].layers],
             [layer.digest for layer in self.images["reversed"].layers],
@@ -96,6 +101,7 @@ class Contents(Built):
         environment = {"E2E_WORKSPACE": WORKSPACE, "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
         line = "server pylayer blue tagged alpha split"
         app = f"pylayer blue tagged 3\nalpha beta gamma nested odd split unpacked\ne acute\n{line}\n"
+        real = "hello &lt;pylayer&gt; True xn--9ca.fr {} built\n"
         for name, launcher, output in [
             ("app", "app", app),
             ("without_tier", "app", app),
@@ -103,7 +109,11 @@ class Contents(Built):
             ("both", "app/bin/server", line + "\n"),
             ("elsewhere", "app", "elsewhere tagged\n"),
             ("linked", "app", "pylayer\n"),
-            ("real:image", "app", "hello &lt;pylayer&gt; True xn--9ca.fr {} built\n"),
+            ("real:image", "app", real),
+            ("real:venv_image", "app", real),
+            ("real:both_in_venv", "app/bin/app_in_venv", real),
+            ("real:both_in_venv", "app/bin/other_in_venv", real),
+            ("real:test_image", "app", real),
         ]:
             root = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
             self.images[name].extract(root)
@@ -158,7 +168,11 @@ class Contents(Built):
         self.assertEqual(files("pkg_pip_layer_tagged_native"), ["tagged/native.so"])
         self.assertIn("tagged/__init__.py", files("pkg_pip_layer.tar"))
         self.assertEqual(files("app_branding"), [f"{WORKSPACE}/lib/branding.py", f"{WORKSPACE}/lib/branding.txt"])
-        self.assertEqual(files("app_texts"), [f"{WORKSPACE}/lib/{name}" for name in ("pages.py", "texts/one.txt", "texts/two.txt")])
+        tree = ["grouped_tree/a folder/tree payload.txt", "grouped_tree/link"]
+        places = [*tree, "pages.py", "texts/one.txt", "texts/two.txt"]
+        self.assertEqual(files("app_texts"), [f"{WORKSPACE}/lib/{name}" for name in places])
+        default = [place for place in files("app_default") if "tree" in place]
+        self.assertEqual(default, [f"{WORKSPACE}/lib/tree/{name}" for name in ("a folder/tree payload.txt", "link")])
         squashed = {name.split("/")[0] for name in files("app_squashed") if "dist-info" not in name}
         self.assertEqual(squashed, {"in_data", "in_tool", "nested", "odd", "unpacked"})
         linked = {name.split("/wheels/")[-1].split(".")[0] for name in self.images["linked"].layer("linked_squashed").places()}

@@ -10,11 +10,11 @@ TAKES = {
     "click_pip_layer_click_core.tar.gz": ["click"],
     "click_pip_layer.tar.gz": ["click"],
     "built_pip_layer.tar.gz": ["built"],
-    "jinja2_pip_layer.tar.gz": ["jinja2"],
+    "actual_install_pip_layer.tar.gz": ["jinja2"],
     "app_merged_pip_layer_pair.tar.gz": ["idna", "markupsafe"],
     "image_squashed.tar.gz": ["werkzeug"],
     # Not gzip, and no package.
-    "blinker_pip_layer.tar.zst": [],
+    "actual_install_pip_layer.tar.zst": [],
     "image_default.tar.gz": [],
 }
 
@@ -71,7 +71,7 @@ class Wheels(Built):
                 self.assertEqual([package(line) for line in lines], takes if wheel else [], name)
             self.assertEqual(len(outputs), len(TAKES))
             # jinja2 has one tree and one wheel, however many files are in them.
-            trees = [line for line in self.last(image, "jinja2_pip_layer.tar.gz") if line.startswith(("--tree=", "--file="))]
+            trees = [line for line in self.last(image, "actual_install_pip_layer.tar.gz") if line.startswith(("--tree=", "--file="))]
             self.assertEqual(len(trees), 1)
 
     def last(self, image: str, name: str) -> list[str]:
@@ -86,6 +86,8 @@ class Wheels(Built):
             return {output for action in actions for output in action.outputs}
 
         self.assertEqual(outputs("image"), outputs("other_image"))
+        # By `deps` and `actual`, or by `venv` and `resolutions`, they are the same packages.
+        self.assertEqual(outputs("image"), outputs("venv_image"))
         self.assertEqual(len(outputs("image")), 2 * 5)
 
     def test_without_its_wheel_a_package_is_compressed(self) -> None:

@@ -1,4 +1,4 @@
-"""A binary with virtual dependencies and with symlinks in its runfiles, and an opaque tool."""
+"""A binary with virtual dependencies and with symlinks in its runfiles, an opaque tool, and a tree."""
 
 def _linked_binary_impl(ctx):
     launcher = ctx.actions.declare_file(ctx.label.name)
@@ -11,7 +11,7 @@ def _linked_binary_impl(ctx):
         symlinks = {
             "links/branding.txt": ctx.file.linked_file,
             "links/tree": ctx.file.linked_tree,
-            "links/own.txt": ctx.file.own,
+            ctx.attr.own_place: ctx.file.own,
         },
     )
     for target in ctx.attr.data + ctx.attr.resolutions.keys() + ctx.attr.deps + ctx.attr.unknown:
@@ -30,6 +30,7 @@ linked_binary = rule(
         "linked_file": attr.label(allow_single_file = True),
         "linked_tree": attr.label(allow_single_file = True),
         "own": attr.label(allow_single_file = True),
+        "own_place": attr.string(default = "links/own.txt"),
         "resolutions": attr.label_keyed_string_dict(),
         "unknown": attr.label_list(),
     },
@@ -52,4 +53,21 @@ opaque_tool = rule(
     implementation = _opaque_tool_impl,
     attrs = {"needs": attr.label_list()},
     executable = True,
+)
+
+def _source_tree_impl(ctx):
+    tree = ctx.actions.declare_directory(ctx.label.name)
+    ctx.actions.run_shell(
+        arguments = [tree.path],
+        command = "mkdir \"$1/a folder\" && echo tree > \"$1/a folder/tree payload.txt\" && ln -s 'a folder/tree payload.txt' \"$1/link\"",
+        outputs = [tree],
+    )
+    return [DefaultInfo(
+        files = depset([tree]),
+        runfiles = ctx.runfiles(files = [tree]),
+    )]
+
+# A tree of a rule that is no package.
+source_tree = rule(
+    implementation = _source_tree_impl,
 )

@@ -1,10 +1,19 @@
-"""Real wheels, each in a repository of its own, as three rule sets would have them."""
+"""Real wheels, each in a repository of its own, and a hub, as rule sets have them.
+
+| rule | as |
+|---|---|
+| `whl_install` | rules_py: `@whl_install__<project>__<package>__<version>//:actual_install` |
+| `py_library` | rules_python: `@pypi_311_<package>//:pkg`, and the wheel itself as `:whl` |
+| `py_unpacked_wheel` | rules_py's rule for a wheel that is not from a lockfile |
+
+All are to be had from the hub, `@pypi`.
+"""
 
 _INSTALLED = """\
 load("@e2e//rules:wheels.bzl", "{rule}")
 
 {rule}(
-    name = "{name}",
+    name = "{target}",
     src = "{wheel}",
     visibility = ["//visibility:public"],
     deps = {deps},
@@ -43,6 +52,13 @@ def _run(rctx, *command):
         fail("%s: %s failed:\n%s%s" % (rctx.name, " ".join([str(word) for word in command]), result.stdout, result.stderr))
     return result.stdout.strip()
 
+def _target(package, rule):
+    return {
+        "py_library": "pkg",
+        "py_unpacked_wheel": package,
+        "whl_install": "actual_install",
+    }[rule]
+
 def _pypi_wheel_impl(rctx):
     python = rctx.which("python3")
     hashes = [" --hash=sha256:" + digest for digest in rctx.attr.sha256]
@@ -69,6 +85,7 @@ def _pypi_wheel_impl(rctx):
         deps = repr([str(dep) for dep in rctx.attr.deps]),
         name = rctx.attr.package,
         rule = rctx.attr.rule,
+        target = _target(rctx.attr.package, rctx.attr.rule),
         wheel = wheel,
     ))
 
@@ -101,7 +118,7 @@ _WHEELS = {
     "idna": ("whl_install", "3.20", [], [
         "ab7ae7122974553370f0bdb919e1a960b2cd1bc1ef0276416d896db81c14582c",
     ]),
-    "jinja2": ("whl_install", "3.1.6", ["@pypi_311_markupsafe//:pkg"], [
+    "jinja2": ("whl_install", "3.1.6", ["@pypi//markupsafe:pkg"], [
         "85ece4451f492d0c13c5dd7c13a64681a86afae63a5f347908daf103ce6d2f67",
     ]),
     "markupsafe": ("py_library", "3.0.4", [], [
@@ -112,16 +129,44 @@ _WHEELS = {
         "849dd2bb0e5e4ab2b71c7191726a4a8d5aa8a610daa584728cbee0b710ddc4ef",
         "8e124f974786f831d6043728e38296969d3579db8896fe004682f5758e613581",
     ]),
-    "werkzeug": ("whl_install", "3.1.9", ["@pypi_311_markupsafe//:pkg"], [
+    "werkzeug": ("whl_install", "3.1.9", ["@pypi//markupsafe:pkg"], [
         "6392e50c78460ba618e5b21f08a71f59c99ce99cdc6cf6e3dd7e6ccca8754fab",
     ]),
 }
 
+def _repository(package):
+    rule, version, _, _ = _WHEELS[package]
+    if rule == "whl_install":
+        return "whl_install__e2e__%s__%s" % (package, version.replace(".", "_"))
+    return "pypi_311_" + package
+
+def _pypi_hub_impl(rctx):
+    for package, actual in rctx.attr.packages.items():
+        aliases = {package: actual, "pkg": actual}
+        if actual.endswith(":pkg"):
+            aliases["whl"] = actual[:-len("pkg")] + "whl"
+        rctx.file(package + "/BUILD.bazel", "".join([
+            'alias(name = "%s", actual = "%s", visibility = ["//visibility:public"])\n' % alias
+            for alias in aliases.items()
+        ]))
+
+pypi_hub = repository_rule(
+    implementation = _pypi_hub_impl,
+    attrs = {"packages": attr.string_dict()},
+)
+
 def pypi_wheels():
-    """A repository for each wheel: `@pypi_311_jinja2` and so on."""
+    """The hub, and a repository for each wheel."""
+    pypi_hub(
+        name = "pypi",
+        packages = {
+            package: "@%s//:%s" % (_repository(package), _target(package, _WHEELS[package][0]))
+            for package in _WHEELS
+        },
+    )
     for package, (rule, version, deps, sha256) in _WHEELS.items():
         pypi_wheel(
-            name = "pypi_311_" + package,
+            name = _repository(package),
             package = package,
             deps = deps,
             rule = rule,

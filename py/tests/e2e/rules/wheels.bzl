@@ -16,7 +16,7 @@ def _install(ctx, tree):
         use_default_shell_env = True,
     )
 
-def _providers(ctx, tree, site_packages):
+def _providers(ctx, tree, site_packages, shows_tree):
     path = tree.short_path[3:] if tree.short_path.startswith("../") else ctx.workspace_name + "/" + tree.short_path
     deps = [dep[PyInfo] for dep in ctx.attr.deps]
     runfiles = ctx.runfiles(files = [tree])
@@ -24,7 +24,8 @@ def _providers(ctx, tree, site_packages):
         runfiles = runfiles.merge(dep[DefaultInfo].default_runfiles)
     return [
         DefaultInfo(
-            files = depset([tree]),
+            # rules_py shows the tree of a wheel in its output group alone.
+            files = depset([tree] if shows_tree else []),
             runfiles = runfiles,
         ),
         PyInfo(
@@ -46,7 +47,7 @@ _ATTRS = {
 def _whl_install_impl(ctx):
     tree = ctx.actions.declare_directory(ctx.label.name + ".install")
     _install(ctx, tree)
-    return _providers(ctx, tree, "/lib/python3.11/site-packages") + [OutputGroupInfo(install_dir = depset([tree]))]
+    return _providers(ctx, tree, "/lib/python3.11/site-packages", bool(ctx.file.spec)) + [OutputGroupInfo(install_dir = depset([tree]))]
 
 # As rules_py has it.
 whl_install = rule(
@@ -57,7 +58,7 @@ whl_install = rule(
 def _py_unpacked_wheel_impl(ctx):
     tree = ctx.actions.declare_directory(ctx.label.name)
     _install(ctx, tree)
-    return _providers(ctx, tree, "/lib/python3.11/site-packages")
+    return _providers(ctx, tree, "/lib/python3.11/site-packages", True)
 
 # Known by its kind.
 py_unpacked_wheel = rule(

@@ -1,0 +1,41 @@
+//! The worker as the host's cargo builds it, in a repository rule.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::image::succeed;
+use crate::scene::{MNEMONICS, Scene};
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test"]
+fn cargo_builds_the_worker_that_makes_the_layers() {
+    let scene = Scene::copy("tests/bazel/odd", "cargo");
+    // Not the tests' own, where it would take the place of the worker that they have.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host_cargo");
+    let build = |change: fn(&mut Command)| {
+        let mut command = scene.bazel.building("build");
+        command.args(MNEMONICS.map(|mnemonic| format!("--strategy={mnemonic}=worker")));
+        command.arg("//:image").env_remove("PYLAYER_BINARY").env("CARGO_TARGET_DIR", &target);
+        change(&mut command);
+        command
+    };
+    scene.forget();
+    succeed(&mut build(|_| {}));
+    let repository = scene.bazel.output_base().unwrap().join("external/pylayer_host_cargo");
+    let worker = repository.join("bin/pylayer");
+    // A copy: the next `cargo build` writes its own while the worker runs.
+    assert!(fs::symlink_metadata(&worker).unwrap().is_file());
+    assert!(succeed(Command::new(&worker).arg("--version")).stdout.starts_with("pylayer "));
+    let logs = scene.worker_logs();
+    assert_eq!(logs.len(), 1, "{logs:?}");
+
+    // Without cargo it says what it has looked for, and what else there is.
+    let mut command = build(|command| {
+        command.env("CARGO", "/nowhere/cargo");
+    });
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("/nowhere/cargo") && said.contains("PYLAYER_BINARY"), "{said}");
+}
