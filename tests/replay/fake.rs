@@ -115,9 +115,9 @@ impl Fake {
             kind = Kind::Usage;
         }
         let (sandbox, outputs) = self.outputs();
-        let arguments = self.arguments(kind, &outputs, sandbox);
         // What cannot be read writes nothing, and so takes nothing from others.
         let outputs = if kind == Kind::Usage { Vec::new() } else { outputs };
+        let arguments = self.arguments(kind, &outputs, sandbox);
         let taken = |open: &&Open| open.outputs.iter().any(|output| outputs.contains(output));
         let same_id = |open: &&Open| open.id == id;
         // Answers that may be on their way already have to be known for what they are.
