@@ -5,6 +5,7 @@ mod cache;
 mod client;
 mod cold;
 mod data;
+mod images;
 mod page;
 mod plot;
 mod programs;
@@ -25,9 +26,11 @@ const NEEDS: &[install::Need] = &[install::CC, install::BSDTAR, install::PYTHON,
 enum Part {
     Cold,
     Cache,
+    Images,
 }
 
-const PARTS: &[(&str, Part)] = &[("cold", Part::Cold), ("cache", Part::Cache)];
+const PARTS: &[(&str, Part)] =
+    &[("cold", Part::Cold), ("cache", Part::Cache), ("images", Part::Images)];
 
 /// What to run.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ impl Options {
         let part = PARTS.iter().find(|(known, _)| *known == name);
         let (_, part) = part.ok_or_else(|| {
             let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
-            failure(format!("there is no bench `{name}`; there are {}", names.join(" and ")))
+            failure(format!("there is no bench `{name}`; there are {}", names.join(", ")))
         })?;
         self.parts.push(*part);
         Ok(())
@@ -72,6 +75,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
         match part {
             Part::Cold => cold::run(project, &worker, options.runs, &mut page)?,
             Part::Cache => cache::run(project, &worker, &mut page)?,
+            Part::Images => images::run(project, &worker, 1, &mut page)?,
         }
     }
     page.print();
@@ -109,6 +113,6 @@ mod tests {
         let mut options = Options::default();
         options.choose("cache").unwrap();
         assert_eq!(options.parts, [Part::Cache]);
-        assert!(options.choose("warm").unwrap_err().to_string().contains("cold and cache"));
+        assert!(options.choose("warm").unwrap_err().to_string().contains("cold, cache"));
     }
 }
