@@ -128,6 +128,16 @@ fn a_link_made_for_the_image_is_read_there() {
     assert_eq!(listing(&found), [("app/interpreter/bin/python", "f"), link]);
     let elsewhere = ["--elsewhere=interpreter", "--to=app/interpreter"];
     assert_eq!(listing(&folder.entries(&[&venv[..], &elsewhere].concat())), [link]);
+
+    // A directory is there when a file in it is.
+    folder.link("site-packages", "../pypi/site-packages/numpy");
+    let venv = ["--file=site-packages", "--to=app/venv/numpy"];
+    let elsewhere = ["--elsewhere=numpy.py", "--to=app/pypi/site-packages/numpy/__init__.py"];
+    let found = folder.entries(&[&venv[..], &elsewhere].concat());
+    assert_eq!(listing(&found), [("app/venv/numpy", "l ../pypi/site-packages/numpy")]);
+    let other = ["--elsewhere=numpy.py", "--to=app/pypi/site-packages/numpy-2/__init__.py"];
+    let run = folder.run(&[&["layer", "--output=out"], &venv[..], &other].concat());
+    assert_eq!(run.code, 1, "{}", run.stderr);
 }
 
 #[test]

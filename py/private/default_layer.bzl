@@ -4,7 +4,7 @@ load(":actions.bzl", "MNEMONIC_IMAGE", "add_packages", "new_layer", "run_layer")
 load(":compat.bzl", "repo_mapping_manifest")
 load(":leftovers.bzl", "add_leftover_check")
 load(":links.bzl", "add_runfiles_links")
-load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files", "add_link", "relative_link", "runfiles_destination")
+load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files", "add_link", "held", "relative_link", "runfiles_destination")
 
 def squashed_layer(ctx, tier, roots, packages, settings):
     """All packages that are in no group.
@@ -58,7 +58,7 @@ def default_layer(ctx, tier, roots, contents, settings):
       tier: PyLayerTierInfo.
       roots: from source_roots.
       contents: a struct: `binary` (DefaultInfo), `sources` (depset of File, as
-        the layer aspect has collected it), `launchers` (from launchers_of),
+        the layer aspect has collected it), `generated` (likewise), `launchers` (from launchers_of),
         `packages` (list of PyLayerPackageInfo) and `elsewhere` (list from
         held: what other layers have).
       settings: from layer_settings.
@@ -76,6 +76,10 @@ def default_layer(ctx, tier, roots, contents, settings):
         direct.append(repo_mapping)
     placed = contents.launchers.placed
     add_files(args, roots, contents.sources, left_out = placed, elsewhere = contents.elsewhere)
+
+    # A file that is among the sources, too, is no second one.
+    sources = held(contents.sources, roots)
+    add_files(args, roots, contents.generated, left_out = placed, elsewhere = contents.elsewhere + [sources], among = runfiles)
     add_empty_files(args, roots, runfiles)
     direct.extend(add_runfiles_links(args, roots, runfiles, contents.elsewhere, contents.packages))
     for other in contents.elsewhere:
@@ -85,7 +89,7 @@ def default_layer(ctx, tier, roots, contents, settings):
         ctx.label,
         runfiles,
         placed,
-        [contents.sources] + [other.files for other in contents.elsewhere],
+        [contents.sources, contents.generated] + [other.files for other in contents.elsewhere],
         contents.packages,
     )
     return run_layer(
@@ -94,6 +98,6 @@ def default_layer(ctx, tier, roots, contents, settings):
         MNEMONIC_IMAGE,
         "default",
         "launcher and sources",
-        depset(direct, transitive = [contents.sources]),
+        depset(direct, transitive = [contents.sources, contents.generated]),
         settings.requirements.get("default", {}),
     )

@@ -50,6 +50,7 @@ def _py_image_layer_impl(ctx):
     contents = struct(
         binary = binary[DefaultInfo],
         elsewhere = shared + [held(group.files, own_roots) for group in groups],
+        generated = closure.generated,
         launchers = launchers,
         packages = packages,
         sources = closure.sources,

@@ -10,8 +10,9 @@ package.
   targets of a build are of this sort, and nothing about their rules has to be
   known.
 - A target with such a thing below it gives its own default outputs (sources,
-  generated files, a launcher) and what its children gave. A `filegroup` has no
-  outputs of its own: its children alone count.
+  generated files, a launcher), what else of its runfiles it has written
+  (generated.bzl), and what its children gave. A `filegroup` has no outputs of
+  its own: its children alone count.
 - A target that the tier has in a group gives its `deps`; its own files go to
   the group.
 - A binary gives the files of the interpreter, too, where that is one that Bazel
@@ -26,6 +27,7 @@ lost.
 """
 
 load(":compat.bzl", "TOOLCHAIN_TYPE", "runs_python")
+load(":generated.bzl", "generated_by")
 load(":names.bzl", "first_party_key")
 load(":package.bzl", "package_of")
 load(":package_layers.bzl", "package_layers")
@@ -110,6 +112,7 @@ def _below(children, ctx):
     closures = [child.closure for child in children if child.closure]
     interpreter = ctx.attr._interpreter[PyLayerInterpreterInfo]
     return struct(
+        generated = depset(transitive = [closure.generated for closure in closures]),
         groups = depset(transitive = [closure.groups for closure in closures]),
         interpreters = depset(
             [interpreter] if interpreter.path and runs_python(ctx.rule) else [],
@@ -134,6 +137,7 @@ def _package_closure(target, ctx, tier, found, children, below):
     )
     needed = [child.closure.sources for child in children if child.closure and child.edge == "deps"]
     return PyLayerClosureInfo(
+        generated = below.generated,
         groups = below.groups,
         interpreters = below.interpreters,
         is_package = True,
@@ -194,7 +198,9 @@ def _closure(target, ctx, tier, children, below):
             given = _outputs(target, ctx)
             for child in children:
                 given = given + _given_by(child)
+    generated = [] if opaque else generated_by(target)
     return PyLayerClosureInfo(
+        generated = depset(transitive = [below.generated] + generated),
         groups = groups,
         interpreters = below.interpreters,
         is_package = False,

@@ -114,9 +114,12 @@ def _file_lines(item):
     for other in item.elsewhere:
         left_out.update([(file.short_path, None) for file in other.files.to_list()])
     reserved = {path: None for path in item.reserved}
+    among = None
+    if item.among:
+        among = {file.short_path: None for file in item.among.files.to_list()}
     lines = []
     for file in item.files.to_list():
-        if file.short_path in left_out:
+        if file.short_path in left_out or (among != None and file.short_path not in among):
             continue
 
         # The worker applies globs to what is in a tree.
@@ -128,7 +131,7 @@ def _file_lines(item):
         lines.extend(source_lines(file, destination))
     return lines
 
-def add_files(args, roots, files, left_out = [], elsewhere = [], reserved = [], include = [], exclude = []):
+def add_files(args, roots, files, left_out = [], elsewhere = [], reserved = [], include = [], exclude = [], among = None):
     """Every file at its place in the runfiles.
 
     Args:
@@ -140,8 +143,10 @@ def add_files(args, roots, files, left_out = [], elsewhere = [], reserved = [], 
       reserved: list of paths in the image that these files must not have.
       include: list of globs; only files that match one. Empty: all.
       exclude: list of globs; not these.
+      among: runfiles; only files that are there. None: all.
     """
     item = struct(
+        among = among,
         elsewhere = elsewhere,
         exclude = exclude,
         files = files,

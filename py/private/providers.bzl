@@ -68,6 +68,7 @@ PyLayerGroupFilesInfo = provider(
 PyLayerClosureInfo = provider(
     doc = "What the layer aspect knows about a target and all below it.",
     fields = {
+        "generated": "depset of File: what may be in the runfiles because a target writes it, in none of the others",
         "groups": "depset of PyLayerGroupFilesInfo",
         "interpreters": "depset of PyLayerInterpreterInfo",
         "is_package": "bool: the target itself is a package",

@@ -129,14 +129,16 @@ impl<'a> Places<'a> {
         })
     }
 
-    /// Whether another layer delivers something at this place in the image.
+    /// Whether another layer delivers something at this place in the image, or below it: a
+    /// package of separate files has no place of its own for its directories.
     fn delivers(&self, dest: &[u8]) -> bool {
-        self.all.iter().any(|place| {
+        let is_at_or_below = |path: &[u8], root: &[u8]| {
+            let rest = path.strip_prefix(root);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || root.is_empty())
+        };
+        self.all.iter().filter(|place| place.elsewhere).any(|place| {
             let to = place.to.bytes();
-            place.elsewhere
-                && dest
-                    .strip_prefix(to)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || to.is_empty())
+            is_at_or_below(dest, to) || is_at_or_below(to, dest)
         })
     }
 }

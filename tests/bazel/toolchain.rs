@@ -13,15 +13,16 @@ fn cargo_builds_the_worker_that_makes_the_layers() {
     let scene = Scene::copy("tests/bazel/odd", "cargo");
     // Not the tests' own, where it would take the place of the worker that they have.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host_cargo");
-    let build = |change: fn(&mut Command)| {
+    let build = |environment: &[(&str, &str)]| {
         let mut command = scene.bazel.building("build");
         command.args(MNEMONICS.map(|mnemonic| format!("--strategy={mnemonic}=worker")));
-        command.arg("//:image").env_remove("PYLAYER_BINARY").env("CARGO_TARGET_DIR", &target);
-        change(&mut command);
+        command.arg("//:image").env_remove("PYLAYER_BINARY").env_remove("CARGO");
+        command.env("CARGO_TARGET_DIR", &target);
+        command.envs(environment.iter().copied());
         command
     };
     scene.forget();
-    succeed(&mut build(|_| {}));
+    succeed(&mut build(&[]));
     let repository = scene.bazel.output_base().unwrap().join("external/pylayer_host_cargo");
     let worker = repository.join("bin/pylayer");
     // A copy: the next `cargo build` writes its own while the worker runs.
@@ -30,12 +31,15 @@ fn cargo_builds_the_worker_that_makes_the_layers() {
     let logs = scene.worker_logs();
     assert_eq!(logs.len(), 1, "{logs:?}");
 
-    // Without cargo it says what it has looked for, and what else there is.
-    let mut command = build(|command| {
-        command.env("CARGO", "/nowhere/cargo");
-    });
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{said}");
-    assert!(said.contains("/nowhere/cargo") && said.contains("PYLAYER_BINARY"), "{said}");
+    // Without a worker it says what it has looked for, and what else there is.
+    for (change, words) in [
+        (&[("CARGO", "/nowhere/cargo")][..], ["/nowhere/cargo", "PYLAYER_BINARY"]),
+        (&[("PYLAYER_BINARY", "target/pylayer")], ["target/pylayer", "absolute path"]),
+        (&[("PYLAYER_BINARY", "/nowhere/pylayer")], ["/nowhere/pylayer", "unset it"]),
+    ] {
+        let output = build(change).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{change:?}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{change:?}: {said}");
+    }
 }

@@ -27,6 +27,7 @@ IMAGES = [
     "real:venv_image",
     "real:both_in_venv",
     "real:test_image",
+    "real:bootstrapped_image",
 ]
 BINARIES = [
     "app/app",
@@ -37,6 +38,7 @@ BINARIES = [
     "real/app_in_venv",
     "real/other_in_venv",
     "real/test",
+    "real/bootstrapped",
 ]
 LAYER_MNEMONICS = {"PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"}
 
@@ -48,7 +50,7 @@ class Built(unittest.TestCase):
     scratch: pathlib.Path
     workspace: Workspace
     images: dict[str, Image]
-    runfiles: dict[str, dict[str, bytes]]
+    runfiles: dict[str, dict[str, bytes | None]]
 
 
 def label(image: str) -> str:
@@ -78,7 +80,7 @@ def all_images() -> Iterator[None]:
 def build() -> None:
     """Builds all images."""
     # Bazel's own runfiles trees cannot have names with spaces before version 7.4.
-    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test")], "--nobuild_runfile_links"]
+    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test", "bootstrapped")], "--nobuild_runfile_links"]
     Built.workspace.run("build", *[label(name) for name in IMAGES], *binaries)
     Built.images = {name: Image(Built.workspace.files(label(name))) for name in IMAGES}
     folder = Built.workspace.folder / "bazel-bin"

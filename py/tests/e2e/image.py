@@ -63,18 +63,20 @@ class Image:
                     archive.extract(member, root, filter="fully_trusted")
 
 
-def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes]:
+def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes | None]:
     """What a binary's runfiles manifest says that an image has to hold: place -> contents.
 
-    Bazel has written it, which owes nothing to the rules under test.
+    A link that leads somewhere in the image alone has none here. Bazel has written it, which owes nothing to the rules under test.
     """
-    found: dict[str, bytes] = {}
+    found: dict[str, bytes | None] = {}
 
     def add(path: pathlib.Path, place: str, in_tree: bool) -> None:
         if path.is_dir():
             for child in path.iterdir():
                 if child.name != "__pycache__":
                     add(child, f"{place}/{child.name}", True)
+        elif path.is_symlink() and not path.exists():
+            found[place] = None
         elif not in_tree or not is_skipped(path):
             found[place] = path.read_bytes()
 

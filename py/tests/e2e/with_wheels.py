@@ -13,8 +13,9 @@ TAKES = {
     "actual_install_pip_layer.tar.gz": ["jinja2"],
     "app_merged_pip_layer_pair.tar.gz": ["idna", "markupsafe"],
     "image_squashed.tar.gz": ["werkzeug"],
-    # Not gzip, and no package.
+    # Not gzip, and no packages.
     "actual_install_pip_layer.tar.zst": [],
+    "interpreter_layer_python.tar.gz": [],
     "image_default.tar.gz": [],
 }
 
@@ -88,7 +89,7 @@ class Wheels(Built):
         self.assertEqual(outputs("image"), outputs("other_image"))
         # By `deps` and `actual`, or by `venv` and `resolutions`, they are the same packages.
         self.assertEqual(outputs("image"), outputs("venv_image"))
-        self.assertEqual(len(outputs("image")), 2 * 5)
+        self.assertEqual(len(outputs("image")), 2 * 6)
 
     def test_without_its_wheel_a_package_is_compressed(self) -> None:
         # The packages that are made of JSON have none; images of them are built, and run.
