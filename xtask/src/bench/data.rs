@@ -55,7 +55,7 @@ pub(super) fn many(project: &Project) -> Result<Set> {
     let (trees, finished) = (folder.join("trees"), folder.join("finished"));
     if !finished.exists() {
         fresh(&folder)?;
-        cut(&text(&sources)?, &trees)?;
+        cut(text(&sources)?, &trees)?;
         fs::write(&finished, "").context(finished.display())?;
     }
     let package = |number: u32| {
@@ -65,31 +65,29 @@ pub(super) fn many(project: &Project) -> Result<Set> {
     set(&folder, (0..200).map(package).collect())
 }
 
-/// All Python sources of a set, one after the other.
-fn text(set: &Set) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
+/// All Python sources of a set, one after the other, again and again. Not read at once: what this
+/// process holds in memory, a program that it starts is taken to hold, too.
+fn text(set: &Set) -> Result<impl Iterator<Item = Result<u8>>> {
+    let mut sources = Vec::new();
     for package in &set.packages {
-        for file in mtree::files(package)? {
-            if file.extension().is_some_and(|extension| extension == "py") {
-                text.extend(fs::read(&file).context(file.display())?);
-            }
-        }
+        let files = mtree::files(package)?.into_iter();
+        sources.extend(files.filter(|file| file.extension().is_some_and(|kind| kind == "py")));
     }
-    Ok(text)
+    Ok(sources.into_iter().cycle().flat_map(|file| {
+        let bytes = fs::read(&file).context(file.display());
+        let (bytes, error) =
+            bytes.map_or_else(|error| (Vec::new(), Some(Err(error))), |b| (b, None));
+        bytes.into_iter().map(Ok).chain(error)
+    }))
 }
 
-fn cut(text: &[u8], trees: &Path) -> Result<()> {
-    let mut from = 0;
+fn cut(mut text: impl Iterator<Item = Result<u8>>, trees: &Path) -> Result<()> {
     for number in 0..100_000_usize {
         let length = 500 + number * 7919 % 1600;
-        if from + length > text.len() {
-            // Begun anew, but nowhere where it was begun before.
-            from = number % 1000;
-        }
         let (package, file) = (number / 500, number % 500);
         let path = trees.join(format!("p{package:03}/d{}/m{file}.py", file % 20));
-        write(&path, &text[from..from + length])?;
-        from += length;
+        let bytes: Vec<u8> = text.by_ref().take(length).collect::<Result<_>>()?;
+        write(&path, &bytes)?;
     }
     Ok(())
 }
