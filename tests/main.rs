@@ -14,6 +14,7 @@ mod memory;
 mod observe;
 mod promises;
 mod refusals;
+mod soak;
 mod support;
 mod wheels;
 mod worker;

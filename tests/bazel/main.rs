@@ -7,6 +7,7 @@
 
 mod chroot;
 mod image;
+mod json;
 mod odd;
 mod rebuild;
 mod same_bytes;

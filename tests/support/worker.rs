@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use prost::Message as _;
 use worker_protocol::codec;
@@ -35,8 +37,12 @@ impl Worker {
     }
 
     pub(crate) fn send(&mut self, request: &WorkRequest) {
-        let frame = request.encode_length_delimited_to_vec();
-        self.stdin.as_mut().unwrap().write_all(&frame).unwrap();
+        self.send_frame(&request.encode_length_delimited_to_vec());
+    }
+
+    /// Sends bytes that may be no request.
+    pub(crate) fn send_frame(&mut self, frame: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(frame).unwrap();
     }
 
     pub(crate) fn request(&mut self, id: i32, arguments: &[&str]) {
@@ -53,6 +59,23 @@ impl Worker {
         WorkResponse::decode(&frame[..]).unwrap()
     }
 
+    /// The responses from now on, read by a thread while requests are sent, until there is none.
+    pub(crate) fn answers(&mut self) -> Receiver<WorkResponse> {
+        let mut stdout = self.child.stdout.take().unwrap();
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
+            while let Some(frame) = codec::read_frame(&mut stdout, codec::MAX_FRAME).unwrap() {
+                drop(sender.send(WorkResponse::decode(&frame[..]).unwrap()));
+            }
+        });
+        answers
+    }
+
+    /// Ends the input.
+    pub(crate) fn close(&mut self) {
+        drop(self.stdin.take());
+    }
+
     /// The most memory that the process ever used, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -62,7 +85,7 @@ impl Worker {
 
     /// Ends the input; nothing but the responses read may have been on standard output.
     pub(crate) fn end(mut self) -> ExitStatus {
-        drop(self.stdin.take());
+        self.close();
         let mut rest = Vec::new();
         let stdout = self.child.stdout.as_mut().unwrap();
         std::io::Read::read_to_end(stdout, &mut rest).unwrap();
