@@ -9,6 +9,7 @@ mod images;
 mod page;
 mod plot;
 mod programs;
+mod rebuilds;
 
 use crate::project::Project;
 use crate::shell::{Result, failure};
@@ -27,10 +28,15 @@ enum Part {
     Cold,
     Cache,
     Images,
+    Rebuilds,
 }
 
-const PARTS: &[(&str, Part)] =
-    &[("cold", Part::Cold), ("cache", Part::Cache), ("images", Part::Images)];
+const PARTS: &[(&str, Part)] = &[
+    ("cold", Part::Cold),
+    ("cache", Part::Cache),
+    ("images", Part::Images),
+    ("rebuilds", Part::Rebuilds),
+];
 
 /// What to run.
 #[derive(Debug)]
@@ -76,6 +82,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             Part::Cold => cold::run(project, &worker, options.runs, &mut page)?,
             Part::Cache => cache::run(project, &worker, &mut page)?,
             Part::Images => images::run(project, &worker, 1, &mut page)?,
+            Part::Rebuilds => rebuilds::run(project, &worker, &mut page)?,
         }
     }
     page.print();

@@ -46,7 +46,7 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask demo                      builds the layers of examples/webapi, and shows them
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
-       cargo xtask bench PART...             a part of it, only printed: cold, cache, images
+       cargo xtask bench PART...             a part, only printed: cold, cache, images, rebuilds
        cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
                                              a worker that records what you do to a folder
        cargo xtask replay FILE [--worker=PATH] [--pieces=BYTES] [--order=SEED] [--cut=BYTES]

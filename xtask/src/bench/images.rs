@@ -44,10 +44,7 @@ struct Side {
 /// Measures both, in turns.
 pub(super) fn run(project: &Project, worker: &Path, runs: usize, page: &mut Page) -> Result<()> {
     install::all(&[install::BAZEL])?;
-    ui::heading("fetch the wheels of `images`");
-    let packages = wheels::packages(project, "images")?;
-    let folder = project.folder("bench/images-workspace")?;
-    generate(project, &folder, &packages)?;
+    let folder = workspace(project)?;
     let script = project.root.join("benches/bsdtar_layer.py");
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for run in 1..=runs {
@@ -88,14 +85,29 @@ pub(super) fn run(project: &Project, worker: &Path, runs: usize, page: &mut Page
     Ok(())
 }
 
-/// Builds all images with a fresh Bazel; the server, and all that it started, is gone after.
-fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -> Result<Side> {
-    let output = project.folder("bench")?.join("images-bazel");
+/// The workspace of the images.
+pub(super) fn workspace(project: &Project) -> Result<PathBuf> {
+    ui::heading("fetch the wheels of `images`");
+    let packages = wheels::packages(project, "images")?;
+    let folder = project.folder("bench/images-workspace")?;
+    generate(project, &folder, &packages)?;
+    Ok(folder)
+}
+
+/// An empty folder for Bazel's output.
+pub(super) fn fresh_output(project: &Project, name: &str) -> Result<PathBuf> {
+    let output = project.folder("bench")?.join(name);
     if output.exists() {
         // Bazel's outputs are not to be written to, their folders included.
         shell::run(Command::new("chmod").args(["-R", "u+w"]).arg(&output))?;
     }
     fresh(&output)?;
+    Ok(output)
+}
+
+/// Builds all images with a fresh Bazel; the server, and all that it started, is gone after.
+fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -> Result<Side> {
+    let output = fresh_output(project, "images-bazel")?;
     let bazel = Bazel::new(workspace, &output, worker)?;
     // The worker, the toolchains and the server are there before the clock starts.
     let images: Vec<String> = (0..IMAGES).map(|image| format!("//:image{image}")).collect();
@@ -177,6 +189,14 @@ fn generate(project: &Project, folder: &Path, packages: &[Package]) -> Result<()
         let of_image = format!("binary = \":{app}\", layer_tier = \":tier\"");
         build.push(target("py_image_layer", &format!("image{image}"), &of_image));
     }
+    let merged = |names: &[&str]| {
+        let names: Vec<String> =
+            names.iter().map(|name| format!("\"@pip//{name}\": \"all\"")).collect();
+        format!("groups = {{{}}}", names.join(", "))
+    };
+    build.push(target("py_layer_tier", "merging", &merged(&[ALONE, WEB].concat())));
+    let of_image = "binary = \":app0\", layer_tier = \":merging\"";
+    build.push(target("py_image_layer", "other_tier", of_image));
     file("BUILD.bazel", build.concat())
 }
 
