@@ -179,7 +179,7 @@ fn soak(marks: &[u64], heaps: Option<&str>, growth: u64) {
 
 #[test]
 fn thousands_of_requests_leave_nothing_in_the_worker() {
-    soak(&[3000], Some("1"), 8 << 20);
+    soak(&[3000], Some("1"), 16 << 20);
 }
 
 #[test]
