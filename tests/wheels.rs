@@ -174,6 +174,7 @@ fn a_bad_wheel_is_no_worse_than_none() {
                 .clone()
                 .with_stream([deflate(&text(100, MIDDLE)), vec![0; MIDDLE]].concat())]),
         ),
+        ("blocks of nothing before the content", archive(&[padded(&right), padded(&large)])),
     ];
     for (name, wheel) in cases {
         let blob = with_wheel(&folder, &wheel);
@@ -251,6 +252,13 @@ fn a_wheels_streams_are_the_same_bytes_always() {
     assert!(worker.end().success());
 }
 
+/// The right stream after so many empty stored blocks that it is longer than the file.
+fn padded(member: &Member) -> Member {
+    let blocks = usize::try_from(member.size).unwrap() / 5 + 1;
+    let stream = [[0, 0, 0, 0xff, 0xff].repeat(blocks), member.stream.clone()].concat();
+    member.clone().with_stream(stream)
+}
+
 #[test]
 fn the_wheel_is_part_of_a_segments_key() {
     let folder = package();
@@ -269,6 +277,13 @@ fn the_wheel_is_part_of_a_segments_key() {
     folder.file("p.whl", &archive(&[middle()]));
     assert!(!cached(&TREE), "another wheel");
     assert!(cached(&without));
+    // The same contents at the same places, of which the wheel knows nothing under these paths.
+    let below = format!("--tree={SITE}/p");
+    let to = SITE.replacen("tree", "--to=app", 1) + "/p";
+    let deeper = ["--package=p", "--wheel=p.whl", &*below, &*to];
+    folder.file("p.whl", &archive(&[middle(), large()]));
+    assert!(!cached(&deeper), "another path in the tree");
+    assert!(cached(&TREE) && cached(&deeper));
     // A layer that ends with a changed package: the large member's content is hashed again.
     folder.file("z", b"1");
     let two = [&TREE[..], &["--package=z", "--file=z", "--to=z"]].concat();

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use worker_protocol::messages::WorkRequest;
-use worker_protocol::{Abandoned, CancelToken, Handler, Options, Protocol, Reply, run};
+use worker_protocol::{
+    Abandoned, CancelToken, Exit, Handler, Options, Protocol, Reply, ServeError, run,
+};
 
 struct Echo;
 
@@ -40,7 +42,8 @@ fuzz_target!(|data: &[u8]| {
         close_grace: Duration::from_secs(10),
         ..Options::default()
     };
-    drop(run(Echo, Cursor::new(data.to_vec()), kept.clone(), options));
+    let ended = run(Echo, Cursor::new(data.to_vec()), kept.clone(), options);
+    assert!(matches!(ended, Ok(Exit::Clean) | Err(ServeError::Input(_))), "{ended:?}");
     let written = kept.0.lock().unwrap();
     let text = std::str::from_utf8(&written).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));

@@ -54,7 +54,7 @@ impl Content {
     }
 
     /// The part of an entry's destination that is its path in a tree; all of it for a single file.
-    pub(super) fn path_in_tree<'a>(&self, dest: &'a [u8]) -> &'a [u8] {
+    pub fn path_in_tree<'a>(&self, dest: &'a [u8]) -> &'a [u8] {
         &dest[self.relative.unwrap_or(0) as usize..]
     }
 

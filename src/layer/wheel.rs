@@ -77,16 +77,18 @@ impl Wheels {
 
     /// The stream that claims to be the file of `size` bytes that was installed at `path`, which
     /// is relative to a tree; none for a file that is better compressed with others, or so large
-    /// that a member cannot tell its length.
+    /// that a member cannot tell its length. It is no longer than the file.
     pub fn stream(&self, path: &[u8], size: u64) -> Option<Stream> {
         if size < LEAST || size > u32::MAX.into() {
             return None;
         }
-        let path = from_package_root(path);
+        let path = self::path(path);
         self.0.iter().find_map(|wheel| {
             let entry = (*wheel.streams.get(path)?)?;
             let archive = wheel.archive.clone()?;
-            (entry.uncompressed_size_hint() == size).then_some(Stream { archive, entry })
+            let fits =
+                entry.uncompressed_size_hint() == size && entry.compressed_size_hint() <= size;
+            fits.then_some(Stream { archive, entry })
         })
     }
 }
@@ -118,6 +120,11 @@ impl Wheel {
         }
         Self { file, archive: Some(Arc::new(Archive(archive))), streams }
     }
+}
+
+/// The path by which a wheel knows a file that is at `path` in a tree.
+pub fn path(path: &[u8]) -> &[u8] {
+    from_package_root(path)
 }
 
 /// Where an installer puts a wheel's file, from `site-packages` or the installation's root.

@@ -151,9 +151,10 @@ impl<'a> Assembly<'a> {
     pub(super) fn append(&mut self, segment: Segment) -> Result<bool> {
         let before = self.stand()?;
         let mut members = Unpacking::new(self.compression, segment.facts().members.clone());
-        let Self { output, written, hashes, .. } = self;
+        let Self { output, written, hashes, check, .. } = self;
         let mut sound = true;
         let read = segment.read(&mut |piece| {
+            check()?;
             output.write(piece)?;
             *written += piece.len() as u64;
             if let Some(hashes) = hashes {

@@ -72,9 +72,15 @@ fn segment_builder(package: &PackagePlan, common: Common, digests: &[Digest]) ->
         key = match kind {
             Kind::Empty => key.number(0),
             Kind::Symlink(text) => key.number(1).bytes(text),
-            Kind::File(_) => {
+            Kind::File(content) => {
                 let digest = digests.next().map_or(&[][..], |digest| digest.bytes());
-                key.number(2).bytes(digest)
+                let key = key.number(2).bytes(digest);
+                // Which stream of a wheel is taken depends on the file's path in it.
+                if wheels.is_empty() {
+                    key
+                } else {
+                    key.bytes(wheel::path(content.path_in_tree(dest)))
+                }
             }
         };
     }

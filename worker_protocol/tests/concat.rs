@@ -36,7 +36,9 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn without_a_worker_it_does_the_same_once() {
     let folder = folder();
-    fs::write(folder.path().join("flags"), "out\na\nb\n").unwrap();
+    fs::write(folder.path().join("flags"), "out\n@more\nb\n").unwrap();
+    fs::write(folder.path().join("more"), "a\n").unwrap();
+    fs::write(folder.path().join("loop"), "@loop\n").unwrap();
     for (arguments, code, said, out) in [
         (vec!["out", "a", "b"], 0, "", Some("one two")),
         (vec!["@flags"], 0, "", Some("one two")),
@@ -44,6 +46,7 @@ fn without_a_worker_it_does_the_same_once() {
         (vec!["out", "a", "missing"], 1, "missing: No such file", None),
         (vec!["out", "@@a"], 1, "@@a: No such file", None),
         (vec!["@missing"], 1, "missing: No such file", None),
+        (vec!["@loop"], 1, "without end", None),
         (vec![], 2, "concat OUTPUT INPUT...", None),
     ] {
         drop(fs::remove_file(folder.path().join("out")));
@@ -54,10 +57,19 @@ fn without_a_worker_it_does_the_same_once() {
         assert!(stderr.contains(said) && stderr.is_empty() == said.is_empty(), "{stderr}");
         let content = fs::read_to_string(folder.path().join("out")).ok();
         assert_eq!(content.as_deref(), out, "{arguments:?}");
-        let left =
-            if out.is_some() { vec!["a", "b", "flags", "out"] } else { vec!["a", "b", "flags"] };
+        let mut left = vec!["a", "b", "flags", "loop", "more"];
+        left.extend(out.map(|_| "out"));
         assert_eq!(names(folder.path()), left);
     }
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_an_error() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = folder();
+    let output = concat(folder.path()).arg(std::ffi::OsStr::from_bytes(b"\xff")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not UTF-8"));
 }
 
 #[test]

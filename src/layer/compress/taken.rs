@@ -19,7 +19,7 @@ impl Default for Taker {
 
 impl Taker {
     /// A member of `content` with this deflate stream, to `output` from `at` on, and its length;
-    /// none if the stream is not exactly that, or is longer than the content.
+    /// none if the stream is not exactly that.
     pub(super) fn take(
         &mut self,
         stream: &Stream,
@@ -28,9 +28,6 @@ impl Taker {
         at: usize,
     ) -> Option<usize> {
         let compressed = usize::try_from(stream.compressed()).ok()?;
-        if compressed > content.len() {
-            return None;
-        }
         let trailer = gzip::trailer(libdeflater::crc32(content), content.len() as u64);
         let length = gzip::HEADER.len() + compressed + trailer.len();
         let member = room(output, at, length);

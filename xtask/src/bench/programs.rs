@@ -7,7 +7,7 @@ use super::DESTINATION;
 use crate::install::{self, Need};
 use crate::wheels::Package;
 
-/// Makes the archive with Python's own module, from standard input's list of source and name.
+/// Makes the archive with Python's own module, from a list of names.
 const TARFILE: &str = "\
 import sys, tarfile
 names = open(sys.argv[2]).read().split('\\0')[:-1]
