@@ -1,6 +1,6 @@
-"""What a target writes and has in its runfiles, without showing it among its outputs.
+"""What a Python binary writes and has in its runfiles, without showing it among its outputs.
 
-Python's binaries do that: rules_python's have a second launcher and a virtual
+Current ones do that: rules_python's have a second launcher and a virtual
 environment there, with a link to the interpreter. Which of its files a target
 has in its runfiles nobody can tell without flattening them. So this names all
 that the target's actions write, and the default layer takes what is in the

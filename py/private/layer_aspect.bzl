@@ -198,7 +198,7 @@ def _closure(target, ctx, tier, children, below):
             given = _outputs(target, ctx)
             for child in children:
                 given = given + _given_by(child)
-    generated = [] if opaque else generated_by(target)
+    generated = generated_by(target) if runs_python(ctx.rule) and not opaque else []
     return PyLayerClosureInfo(
         generated = depset(transitive = [below.generated] + generated),
         groups = groups,

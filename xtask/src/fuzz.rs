@@ -54,15 +54,24 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Each target has a corpus.
+/// The targets: each has a corpus.
 fn targets(project: &Project) -> Result<Vec<String>> {
-    let folder = project.root.join("fuzz/corpus");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).context(folder.display())? {
-        names.push(entry.context(folder.display())?.file_name().to_string_lossy().into_owned());
+    let names = |folder: &str| -> Result<Vec<String>> {
+        let folder = project.root.join(folder);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&folder).context(folder.display())? {
+            let name = entry.context(folder.display())?.file_name();
+            names.push(name.to_string_lossy().trim_end_matches(".rs").to_owned());
+        }
+        names.sort();
+        Ok(names)
+    };
+    let (sources, corpora) = (names("fuzz/src")?, names("fuzz/corpus")?);
+    if sources == corpora {
+        Ok(sources)
+    } else {
+        Err(failure(format!("fuzz/src has {sources:?}, and fuzz/corpus {corpora:?}")))
     }
-    names.sort();
-    Ok(names)
 }
 
 /// Builds the targets; gives the folder of their programs.

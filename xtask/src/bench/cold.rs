@@ -134,8 +134,8 @@ pub(super) fn run(project: &Project, worker: &Path, runs: usize, page: &mut Page
     Ok(())
 }
 
-/// Runs each program so many times, in turns, after a run of the first that is not counted: it
-/// fills the page cache.
+/// Runs each program so many times, in turns, after a run that is not counted: it fills the page
+/// cache, with the wheels too.
 fn turns(
     project: &Project,
     worker: &Path,
@@ -154,7 +154,7 @@ fn turns(
     };
     let mut sides: Vec<Side> =
         programs.iter().map(|&program| Side { program, costs: Vec::new(), size: 0 }).collect();
-    measure(&mut (PYLAYER_ZSTD.command)(&job))?;
+    measure(&mut (PYLAYER_WHEELS.command)(&job))?;
     for run in 1..=runs {
         ui::heading(format_args!("run {run} of {runs}"));
         for side in &mut sides {
