@@ -1,7 +1,7 @@
 //! Workers that get something wrong: the replay notices each of them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use xtask::session::{Known, Pace, Replay, Session, replay};
 
@@ -31,9 +31,14 @@ fn complaints(session: &str, script: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let worker = folder.path().join("worker");
     let script = script.replace("WORKER", &format!("{PYLAYER} \"$@\""));
-    fs::write(&worker, format!("#!/bin/bash\nPATH=/usr/bin:/bin\nset -o pipefail\n{script}\n"))
+    let text = folder.path().join("text");
+    fs::write(&text, format!("#!/bin/bash\nPATH=/usr/bin:/bin\nset -o pipefail\n{script}\n"))
         .unwrap();
-    fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).unwrap();
+    // Copied by another process: what this one has open for writing, a child that another test
+    // starts meanwhile has open too, and then nobody can run it.
+    let install = Command::new("install").args(["-m", "755"]).arg(&text).arg(&worker).status();
+    assert!(install.unwrap().success());
+    fs::remove_file(&text).unwrap();
     let known = Known::default();
     let session = Session::parse(session).unwrap();
     let replayed =
