@@ -80,7 +80,7 @@ pub enum Why {
     Damaged,
 }
 
-/// A segment in the cache.
+/// A segment in the cache, to be read once.
 #[derive(Debug)]
 pub struct Segment {
     bytes: Bytes,
@@ -89,7 +89,8 @@ pub struct Segment {
 
 #[derive(Debug)]
 enum Bytes {
-    Memory(Arc<(Facts, Vec<u8>)>),
+    /// Those from an index on are still to be read.
+    Memory(Arc<(Facts, Vec<u8>)>, usize),
     Disk(Box<(Facts, Source)>),
 }
 
@@ -102,20 +103,38 @@ impl Segment {
     /// What the index knows about the segment.
     pub fn facts(&self) -> &Facts {
         match &self.bytes {
-            Bytes::Memory(kept) => &kept.0,
+            Bytes::Memory(kept, _) => &kept.0,
             Bytes::Disk(found) => &found.0,
         }
     }
 
-    /// Gives the segment's bytes to `sink`, piece by piece. False if they turn out to be damaged:
-    /// then what the sink got is worthless.
-    pub fn read(self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        match self.bytes {
-            Bytes::Memory(kept) => sink(&kept.1).map(|()| true),
-            Bytes::Disk(found) => {
-                let (facts, source) = *found;
-                source.read(&facts, sink)
+    /// All bytes that are still to be read, if they are in memory and known to be intact.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Bytes::Memory(kept, at) => kept.1.get(*at..),
+            Bytes::Disk(_) => None,
+        }
+    }
+
+    /// Reads the next bytes; gives how many: none at the end, or where they cannot be read.
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        match &mut self.bytes {
+            Bytes::Memory(kept, at) => {
+                let left = &kept.1[*at..];
+                let read = left.len().min(buffer.len());
+                buffer[..read].copy_from_slice(&left[..read]);
+                *at += read;
+                read
             }
+            Bytes::Disk(found) => found.1.read(buffer),
+        }
+    }
+
+    /// Whether all was read and is as it was stored. If not, what was read is worthless.
+    pub fn finish(self) -> bool {
+        match self.bytes {
+            Bytes::Memory(kept, at) => at == kept.1.len(),
+            Bytes::Disk(found) => found.1.finish(),
         }
     }
 }
@@ -146,7 +165,7 @@ impl Cache {
             if let Some(store) = &self.store {
                 store.touch(key);
             }
-            return Lookup::Hit(Segment { bytes: Bytes::Memory(kept), in_memory: true });
+            return Lookup::Hit(Segment { bytes: Bytes::Memory(kept, 0), in_memory: true });
         }
         let Some(store) = &self.store else {
             return Lookup::Miss(Why::Unknown);
@@ -161,18 +180,21 @@ impl Cache {
     }
 
     /// Reads a small segment into memory.
-    fn keep(&self, key: &Key, facts: Facts, source: Source) -> Lookup {
-        let mut bytes = Vec::with_capacity(usize::try_from(facts.size()).unwrap_or_default());
-        let read = source.read(&facts, &mut |piece| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        });
-        if !matches!(read, Ok(true)) {
+    fn keep(&self, key: &Key, facts: Facts, mut source: Source) -> Lookup {
+        let mut bytes = vec![0; usize::try_from(facts.size()).unwrap_or_default()];
+        let mut filled = 0;
+        loop {
+            match source.read(&mut bytes[filled..]) {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        if !source.finish() {
             self.remove(key);
             return Lookup::Miss(Why::Damaged);
         }
         let size = bytes.len();
-        let bytes = Bytes::Memory(self.segments.put(*key, (facts, bytes), size));
+        let bytes = Bytes::Memory(self.segments.put(*key, (facts, bytes), size), 0);
         Lookup::Hit(Segment { bytes, in_memory: false })
     }
 

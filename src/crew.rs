@@ -216,15 +216,15 @@ impl Batch {
         &mut self.buffers.input
     }
 
-    /// What became of them.
+    /// The compressed bytes.
     pub fn output(&self) -> &[u8] {
         &self.buffers.output
     }
 
-    /// The archive's bytes, and room for what becomes of them, which grows as needed and is not
-    /// empty at first.
-    pub fn both(&mut self) -> (&[u8], &mut Vec<u8>) {
-        (&self.buffers.input, &mut self.buffers.output)
+    /// The archive's bytes, and the compressed ones, whose room grows as needed and is not empty
+    /// at first.
+    pub fn both(&mut self) -> (&mut [u8], &mut Vec<u8>) {
+        (&mut self.buffers.input, &mut self.buffers.output)
     }
 }
 

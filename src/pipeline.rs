@@ -4,6 +4,7 @@ mod assembly;
 mod claims;
 mod functions;
 mod keys;
+mod known;
 mod large;
 mod report;
 mod segments;

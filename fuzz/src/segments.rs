@@ -4,7 +4,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use pylayer::layer::compress::{Compression, Unpacking};
+use pylayer::layer::compress::{Compression, MEMBER, Unpacking};
 
 #[derive(Arbitrary, Debug)]
 struct Segment {
@@ -16,12 +16,17 @@ struct Segment {
 
 fn unpack(segment: &Segment, compression: Compression, piece: usize) -> Option<Vec<u8>> {
     let mut content = Vec::new();
+    let mut room = vec![0; MEMBER];
     let mut unpacking = Unpacking::new(compression, segment.members.clone());
-    let mut sound = true;
-    for piece in segment.bytes.chunks(piece) {
-        sound = sound && unpacking.unpack(piece, &mut |bytes| content.extend_from_slice(bytes));
+    for mut piece in segment.bytes.chunks(piece) {
+        while !piece.is_empty() {
+            let (taken, given) = unpacking.unpack(piece, &mut room)?;
+            assert!(taken > 0 || given > 0);
+            content.extend_from_slice(&room[..given]);
+            piece = &piece[taken..];
+        }
     }
-    (sound && unpacking.is_complete()).then_some(content)
+    unpacking.is_complete().then_some(content)
 }
 
 fuzz_target!(|segment: Segment| {

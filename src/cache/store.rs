@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Facts};
-use super::verified::Verified;
+use super::verified::{Look, Verified};
 use super::{FORMAT, Key, Why, gc};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
@@ -15,10 +15,6 @@ use crate::fs::{self, Input, Output, directory};
 /// What marks a folder that backups may leave out (bford.info/cachedir).
 const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds layers that pylayer can build again.\n";
-
-/// How much of a blob is read at a time: enough for BLAKE3's widest path, little enough for the
-/// processor's cache.
-const PIECE: usize = 256 << 10;
 
 /// A cache folder.
 #[derive(Debug)]
@@ -95,8 +91,11 @@ impl Store {
         let found = Facts::decode(&bytes).and_then(|facts| {
             let blob = place(&self.root, Kind::Blob, &hex(&facts.blob));
             let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
-            let (root, verified) = (self.root.clone(), self.verified.clone());
-            Some((facts, Source { input, root, key: *key, verified }))
+            let (root, key, verified) = (self.root.clone(), *key, self.verified.clone());
+            let (blob, left) = (facts.blob, facts.size());
+            let look = verified.look(&blob, input.stamp());
+            let look = look.map(|look| (look, blake3::Hasher::new()));
+            Some((facts, Source { input, root, key, verified, blob, left, look }))
         });
         let Some(found) = found else {
             self.remove(key);
@@ -202,49 +201,44 @@ fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     output.publish_as(target)
 }
 
-/// A blob that is open: it stays readable even if it is collected meanwhile.
+/// A blob that is being read: it stays readable even if it is collected meanwhile.
 #[derive(Debug)]
 pub(super) struct Source {
     input: Input,
     root: PathBuf,
     key: Key,
     verified: Arc<Verified>,
+    blob: [u8; 32],
+    left: u64,
+    /// The blob's hash so far, if it has to be looked at.
+    look: Option<(Look, blake3::Hasher)>,
 }
 
 impl Source {
-    /// Gives the blob's bytes to `sink`; false, and the segment removed, if they are damaged.
-    pub(super) fn read(
-        mut self,
-        facts: &Facts,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<bool> {
-        let look = self.verified.look(&facts.blob, self.input.stamp());
-        let mut look = look.map(|look| (look, blake3::Hasher::new()));
-        let mut piece = vec![0; PIECE];
-        let mut left = facts.size();
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            match self.input.read(&mut piece[..want]) {
-                Ok(read) if read > 0 => {
-                    if let Some((_, hash)) = &mut look {
-                        hash.update(&piece[..read]);
-                    }
-                    sink(&piece[..read])?;
-                    left -= read as u64;
-                }
-                _ => break,
-            }
+    /// Reads the next bytes; gives how many: none at the end, or where they cannot be read.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.input.read(&mut buffer[..want]).unwrap_or(0);
+        if let Some((_, hash)) = &mut self.look {
+            hash.update(&buffer[..read]);
         }
+        self.left -= read as u64;
+        read
+    }
+
+    /// Whether all was read and is as it was stored; if not, the segment is removed.
+    pub(super) fn finish(self) -> bool {
+        let Self { root, key, verified, blob, left, look, .. } = self;
         let intact = left == 0
             && look.is_none_or(|(look, hash)| {
                 let found = *hash.finalize().as_bytes();
-                self.verified.add(found, look);
-                found == facts.blob
+                verified.add(found, look);
+                found == blob
             });
         if !intact {
-            remove(&self.root, &self.key);
+            remove(&root, &key);
         }
-        Ok(intact)
+        intact
     }
 }
 
@@ -252,13 +246,14 @@ impl Source {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
-    use crate::cache::verified::Look;
     use std::time::{Duration, UNIX_EPOCH};
 
     /// Whether the segment's bytes are given out.
     fn reads(store: &Store, key: &Key) -> bool {
-        let found = store.segment(key);
-        found.is_ok_and(|(facts, source)| source.read(&facts, &mut |_| Ok(())).unwrap())
+        store.segment(key).is_ok_and(|(_, mut source)| {
+            while source.read(&mut [0; 4]) > 0 {}
+            source.finish()
+        })
     }
 
     #[test]

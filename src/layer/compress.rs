@@ -47,21 +47,19 @@ impl Compression {
         format!("{self} {codec} {MEMBER}")
     }
 
-    /// The uncompressed bytes of one member, of which there are `length`, to the start of
-    /// `output`; none if it is no such member.
-    pub fn decompress<'a>(
-        self,
-        member: &'a [u8],
-        length: usize,
-        output: &'a mut Vec<u8>,
-    ) -> Option<&'a [u8]> {
-        let output = room(output, 0, length);
+    /// Decompresses one member to `content`; none if it is no member, or its content has another
+    /// length.
+    pub fn decompress(self, member: &[u8], content: &mut [u8]) -> Option<()> {
         let written = match self {
-            Self::None => return (member.len() == length).then_some(member),
-            Self::Gzip(_) => gzip::decompress(member, output)?,
-            Self::Zstd(_) => zstd::decompress(member, output)?,
+            Self::None if member.len() == content.len() => {
+                content.copy_from_slice(member);
+                member.len()
+            }
+            Self::None => return None,
+            Self::Gzip(_) => gzip::decompress(member, content)?,
+            Self::Zstd(_) => zstd::decompress(member, content)?,
         };
-        (written == length).then_some(output)
+        (written == content.len()).then_some(())
     }
 
     /// The layer's media type (OCI image-spec, layer.md, "Media types").

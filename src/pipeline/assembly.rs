@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use super::Means;
-use crate::cache::{Cache, Flight, Key, Mark, Recording, Segment};
+use crate::cache::{Cache, Flight, Key, Mark, Recording};
 use crate::crew::{Batch, Crew, Ticket};
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs::Output;
 use crate::layer::Checkpoint;
-use crate::layer::compress::{self, Compression, MEMBER, Part, Unpacking};
+use crate::layer::compress::{self, Compression, MEMBER, Part};
 use crate::layer::metadata::Blob;
 use crate::layer::segment::Sink;
 use crate::layer::wheel::Stream;
@@ -62,12 +62,12 @@ enum Next {
 pub(super) struct Assembly<'a> {
     output: Output,
     written: u64,
-    compression: Compression,
+    pub(super) compression: Compression,
     pub(super) crew: &'a Crew,
     cache: Option<&'a Cache>,
     pub(super) check: Checkpoint<'a>,
     /// The batch that is being filled; none before its first byte.
-    batch: Option<Batch>,
+    pub(super) batch: Option<Batch>,
     /// Its parts but the one that is being filled.
     parts: Vec<Part>,
     filled: usize,
@@ -145,29 +145,6 @@ impl<'a> Assembly<'a> {
             Some(hashes) => self.enqueue(Next::Border(key, hashes.archive.clone())),
             None => Ok(()),
         }
-    }
-
-    /// Appends a segment from the cache; false, and nothing appended, if it is damaged.
-    pub(super) fn append(&mut self, segment: Segment) -> Result<bool> {
-        let before = self.stand()?;
-        let mut members = Unpacking::new(self.compression, segment.facts().members.clone());
-        let Self { output, written, hashes, check, .. } = self;
-        let mut sound = true;
-        let read = segment.read(&mut |piece| {
-            check()?;
-            output.write(piece)?;
-            *written += piece.len() as u64;
-            if let Some(hashes) = hashes {
-                hashes.blob.update(piece);
-                sound &= members.unpack(piece, &mut |content| hashes.archive.update(content));
-            }
-            Ok(())
-        })?;
-        if read && sound && (self.hashes.is_none() || members.is_complete()) {
-            return Ok(true);
-        }
-        self.rewind(before)?;
-        Ok(false)
     }
 
     /// Where the blob stands, once all that is in flight is written.

@@ -67,6 +67,10 @@ fn explained(folder: &Folder, cache: &str, more: &[&str]) -> Vec<String> {
 fn what_was_built_once_is_a_hit_and_the_bytes_are_the_same() {
     for compression in ["--compression=gzip", "--compression=zstd:1", "--compression=none"] {
         let folder = packages();
+        // Content that comes out of few bytes, and some that comes out of many.
+        let noise = (0..700_000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes());
+        folder.file("many/noise", &noise.collect::<Vec<_>>());
+        folder.file("many/zeros", &vec![0; 13 << 20]);
         let more = [compression];
         assert_eq!(explained(&folder, "cache", &more), ["built"; 3]);
         assert_eq!(explained(&folder, "cache", &more), ["hit"; 3]);

@@ -1,0 +1,214 @@
+//! Segments from the cache. What is not hashed is only copied; of what is, one piece is read and
+//! unpacked while the one before is written and hashed.
+
+use super::assembly::Assembly;
+use crate::cache::Segment;
+use crate::crew::Batch;
+use crate::error::Result;
+use crate::layer::compress::Unpacking;
+
+/// How much is copied at a time: enough for BLAKE3's widest path, little enough for the processor's
+/// cache.
+const PIECE: usize = 256 << 10;
+
+/// How much is unpacked at a time: enough to be worth handing over from thread to thread.
+const UNPACKED: usize = 2 << 20;
+
+/// A segment that is being unpacked.
+struct Fetch {
+    segment: Segment,
+    unpacking: Unpacking,
+    /// What was read and, from an index on, had no room when it was unpacked.
+    rest: Vec<u8>,
+    at: usize,
+}
+
+/// The lengths of what was fetched into a batch, in bytes.
+struct Piece {
+    compressed: usize,
+    content: usize,
+}
+
+impl Piece {
+    fn is_empty(&self) -> bool {
+        self.compressed == 0 && self.content == 0
+    }
+}
+
+impl Fetch {
+    /// Fetches the next piece, which is empty at the end; none if it is damaged.
+    fn next(&mut self, batch: &mut Batch) -> Option<Piece> {
+        let Self { segment, unpacking, rest, at } = self;
+        while *at < rest.len() {
+            let (taken, content) = unpacking.unpack(&rest[*at..], batch.both().0)?;
+            *at += taken;
+            if content > 0 {
+                return Some(Piece { compressed: 0, content });
+            }
+        }
+        let compressed = read(segment, batch, UNPACKED);
+        let (content, output) = batch.both();
+        let read = &output[..compressed];
+        let (taken, content) = unpacking.unpack(read, content)?;
+        (*rest, *at) = (read[taken..].to_vec(), 0);
+        Some(Piece { compressed, content })
+    }
+
+    /// Whether all is there and as it was stored.
+    fn finish(self) -> bool {
+        self.segment.finish() && self.unpacking.is_complete()
+    }
+}
+
+/// Reads the next bytes as a batch's compressed ones; gives how many, 0 at the end.
+fn read(segment: &mut Segment, batch: &mut Batch, most: usize) -> usize {
+    let (_, output) = batch.both();
+    if output.len() < most {
+        output.resize(most, 0);
+    }
+    segment.read(&mut output[..most])
+}
+
+impl Assembly<'_> {
+    /// Appends a segment from the cache; false, and nothing appended, if it is damaged.
+    pub(super) fn append(&mut self, segment: Segment) -> Result<bool> {
+        let before = self.stand()?;
+        let sound = if self.hashes.is_some() { self.unpack(segment)? } else { self.copy(segment)? };
+        if !sound {
+            self.rewind(before)?;
+        }
+        Ok(sound)
+    }
+
+    fn copy(&mut self, mut segment: Segment) -> Result<bool> {
+        (self.check)()?;
+        if let Some(bytes) = segment.whole() {
+            return self.write_piece(bytes).map(|()| true);
+        }
+        let mut batch = self.spare()?;
+        loop {
+            match read(&mut segment, &mut batch, PIECE) {
+                0 => return Ok(segment.finish()),
+                length => self.write_piece(&batch.output()[..length])?,
+            }
+            (self.check)()?;
+        }
+    }
+
+    fn unpack(&mut self, segment: Segment) -> Result<bool> {
+        let unpacking = Unpacking::new(self.compression, segment.facts().members.clone());
+        let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
+        let mut batch = self.spare()?;
+        let mut fetched: Option<(Batch, Piece)> = None;
+        loop {
+            let work = move |batch: &mut Batch| {
+                let piece = fetch.next(batch);
+                Ok((fetch, piece))
+            };
+            let ticket = self.crew.submit(batch, work);
+            if let Some((mut batch, piece)) = fetched.take() {
+                self.write_fetched(&mut batch, &piece)?;
+            }
+            let (mut done, (further, piece)) = self.crew.wait(&ticket, self.check)?;
+            fetch = further;
+            let Some(piece) = piece else {
+                return Ok(false);
+            };
+            if piece.is_empty() {
+                return Ok(fetch.finish());
+            }
+            // One who has a batch may not wait for another: then the same one serves again.
+            batch = if let Some(other) = self.crew.try_batch() {
+                fetched = Some((done, piece));
+                other
+            } else {
+                self.write_fetched(&mut done, &piece)?;
+                done
+            };
+        }
+    }
+
+    /// A batch in which nothing is.
+    fn spare(&mut self) -> Result<Batch> {
+        // One that is kept may be the last that there is.
+        self.batch.take().map_or_else(|| self.crew.batch(self.check), Ok)
+    }
+
+    fn write_fetched(&mut self, batch: &mut Batch, piece: &Piece) -> Result<()> {
+        self.write_piece(&batch.output()[..piece.compressed])?;
+        if let Some(hashes) = &mut self.hashes {
+            hashes.archive.update(&batch.input()[..piece.content]);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::num::NonZeroUsize;
+
+    use flate2::write::DeflateEncoder;
+
+    use super::*;
+    use crate::cache::{Cache, KeyBuilder, Lookup};
+    use crate::crew::Crew;
+    use crate::layer::compress::{Compression, HEADER, MEMBER};
+
+    /// A member of zeros, as it may be taken from a wheel.
+    fn member(length: usize, level: flate2::Compression) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(HEADER.to_vec(), level);
+        let (content, mut crc) = (vec![0; length], flate2::Crc::new());
+        encoder.write_all(&content).unwrap();
+        crc.update(&content);
+        let mut member = encoder.finish().unwrap();
+        member.extend_from_slice(&crc.sum().to_le_bytes());
+        member.extend_from_slice(&crc.amount().to_le_bytes());
+        member
+    }
+
+    #[test]
+    fn a_segment_ends_where_all_is_unpacked_and_nowhere_before() {
+        let stored = |length| (member(length, flate2::Compression::none()), length);
+        let packed = |length| (member(length, flate2::Compression::best()), length);
+        // The content of the first two fills what there is room for, and their bytes what is read
+        // at a time: both end at once.
+        let together = 4 * MEMBER;
+        let mut first = stored(UNPACKED - (32 << 10));
+        let mut second = packed(together - first.1);
+        while first.0.len() + second.0.len() != UNPACKED {
+            first = stored(first.1 + UNPACKED - second.0.len() - first.0.len());
+            second = packed(together - first.1);
+        }
+        let members = [first, second, packed(1000)];
+
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::on_disk(&folder.path().join("cache"), 1 << 30).unwrap();
+        let mut recording = cache.record();
+        for (member, length) in &members {
+            recording.write(member);
+            recording.member(member.len() as u64, *length as u64);
+        }
+        let bytes: usize = members.iter().map(|(member, _)| member.len()).sum();
+        let key = KeyBuilder::new("test").finish();
+        cache.store(&key, recording);
+        let Lookup::Hit(segment) = cache.segment(&key) else { panic!("it was stored") };
+
+        let lengths = segment.facts().members.clone();
+        let unpacking = Unpacking::new(Compression::Gzip(6), lengths);
+        let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
+        let crew = Crew::new(NonZeroUsize::MIN).unwrap();
+        let mut batch = crew.batch(&|| Ok(())).unwrap();
+        let (mut compressed, mut content) = (0, 0);
+        loop {
+            let piece = fetch.next(&mut batch).unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            compressed += piece.compressed;
+            content += piece.content;
+        }
+        assert_eq!((compressed, content), (bytes, together + 1000));
+        assert!(fetch.finish());
+    }
+}
