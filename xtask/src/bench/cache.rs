@@ -44,28 +44,21 @@ fn merged(worker: &Path, folder: &Path, set: &Set, page: &mut Page) -> Result<()
     let mut client = Client::start(worker, &folder.join("cache"))?;
     let request = client::request(&output, &trees)?;
     client.request(&request)?;
+    // A blob that has just been written is hashed; only later it is believed.
+    std::thread::sleep(Duration::from_secs(4));
     client.request(&request)?;
     let known = client.cost(&request, 20)?;
-    let copies: Vec<Cost> = (0..20).map(|_| cat(&output, folder)).collect::<Result<_>>()?;
+    let segments = segments(&folder.join("cache"), packages.len())?;
+    let copies: Vec<Cost> = (0..20).map(|_| cat(&segments, folder)).collect::<Result<_>>()?;
     let copy = median(copies.iter().map(|cost| cost.cpu));
     let copy_wall = median(copies.iter().map(|cost| cost.wall));
     let share = ratio(known.cpu.as_secs_f64(), peer.as_secs_f64());
     let name = "29 packages, all known: CPU of bsdtar's";
     page.target(name, share, 0.01, Unit::Share);
     let times = ratio(known.cpu.as_secs_f64(), copy.as_secs_f64());
-    page.target(
-        "29 packages, all known: CPU of `cat`'s, from and to a file",
-        times,
-        1.5,
-        Unit::Ratio,
-    );
+    page.target("29 packages, all known: CPU of `cat segments > file`", times, 1.5, Unit::Ratio);
     let times = ratio(known.wall.as_secs_f64(), copy_wall.as_secs_f64());
-    page.target(
-        "29 packages, all known: wall of `cat`'s, from and to a file",
-        times,
-        1.5,
-        Unit::Ratio,
-    );
+    page.target("29 packages, all known: wall of `cat segments > file`", times, 1.5, Unit::Ratio);
 
     let sized = packages.iter().map(|package| Ok((size(&package.tree)?, &package.name)));
     let mut sized: Vec<(u64, &String)> = sized.collect::<Result<_>>()?;
@@ -210,12 +203,21 @@ fn source(tree: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The cost of copying a blob's bytes.
-fn cat(blob: &Path, folder: &Path) -> Result<Cost> {
-    let script = "exec cat \"$0\" > \"$1\"";
+/// The segments of so many packages in a cache, each in a file.
+fn segments(cache: &Path, count: usize) -> Result<Vec<PathBuf>> {
+    let mut find = Command::new("find");
+    let found = shell::capture(find.arg(cache).args(["-path", "*/blobs/*", "-type", "f"]))?;
+    let mut files: Vec<PathBuf> = found.lines().map(PathBuf::from).collect();
+    files.sort();
+    if files.len() == count { Ok(files) } else { Err(failure("not each package has a segment")) }
+}
+
+/// The cost of copying segments, one after the other, to a file.
+fn cat(segments: &[PathBuf], folder: &Path) -> Result<Cost> {
+    let script = "out=$1; shift; exec cat \"$@\" > \"$out\"";
     drop(fs::remove_file(folder.join("copy")));
     let mut command = Command::new("sh");
-    measure(command.args(["-c", script]).arg(blob).arg(folder.join("copy")))
+    measure(command.args(["-c", script, "sh"]).arg(folder.join("copy")).args(segments))
 }
 
 fn size(tree: &Path) -> Result<u64> {
