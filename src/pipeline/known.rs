@@ -46,8 +46,11 @@ impl Fetch {
                 return Some(Piece { compressed: 0, content });
             }
         }
-        let compressed = read(segment, batch, UNPACKED);
         let (content, output) = batch.both();
+        if output.len() < UNPACKED {
+            output.resize(UNPACKED, 0);
+        }
+        let compressed = segment.read(&mut output[..UNPACKED]);
         let read = &output[..compressed];
         let (taken, content) = unpacking.unpack(read, content)?;
         (*rest, *at) = (read[taken..].to_vec(), 0);
@@ -58,15 +61,6 @@ impl Fetch {
     fn finish(self) -> bool {
         self.segment.finish() && self.unpacking.is_complete()
     }
-}
-
-/// Reads the next bytes as a batch's compressed ones; gives how many, 0 at the end.
-fn read(segment: &mut Segment, batch: &mut Batch, most: usize) -> usize {
-    let (_, output) = batch.both();
-    if output.len() < most {
-        output.resize(most, 0);
-    }
-    segment.read(&mut output[..most])
 }
 
 impl Assembly<'_> {
@@ -85,11 +79,12 @@ impl Assembly<'_> {
         if let Some(bytes) = segment.whole() {
             return self.write_piece(bytes).map(|()| true);
         }
-        let mut batch = self.spare()?;
+        // Not a batch: what is known does not wait for what is compressed.
+        let mut piece = vec![0; PIECE];
         loop {
-            match read(&mut segment, &mut batch, PIECE) {
+            match segment.read(&mut piece) {
                 0 => return Ok(segment.finish()),
-                length => self.write_piece(&batch.output()[..length])?,
+                length => self.write_piece(&piece[..length])?,
             }
             (self.check)()?;
         }
@@ -98,7 +93,9 @@ impl Assembly<'_> {
     fn unpack(&mut self, segment: Segment) -> Result<bool> {
         let unpacking = Unpacking::new(self.compression, segment.facts().members.clone());
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
-        let mut batch = self.spare()?;
+        // The one that is kept may be the last that there is.
+        let kept = self.batch.take();
+        let mut batch = kept.map_or_else(|| self.crew.batch(self.check), Ok)?;
         let mut fetched: Option<(Batch, Piece)> = None;
         loop {
             let work = move |batch: &mut Batch| {
@@ -126,12 +123,6 @@ impl Assembly<'_> {
                 done
             };
         }
-    }
-
-    /// A batch in which nothing is.
-    fn spare(&mut self) -> Result<Batch> {
-        // One that is kept may be the last that there is.
-        self.batch.take().map_or_else(|| self.crew.batch(self.check), Ok)
     }
 
     fn write_fetched(&mut self, batch: &mut Batch, piece: &Piece) -> Result<()> {
