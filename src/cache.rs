@@ -11,7 +11,7 @@
 //!   blobs/ab/abcd…        compressed segments, named by their BLAKE3 hash
 //!   segments/12/1234…     by key: the blob's hash and its members' lengths, sealed
 //!   borders/56/5678…      by key: where a layer's hashes stood after a segment, sealed
-//!   locks/00 … ff         held by whoever builds a segment whose key begins so
+//!   locks/1234…           held by whoever builds the segment of this key
 //!   hits, misses          counted, eight bytes each
 //! ```
 //!
@@ -33,12 +33,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use entry::Facts;
-pub use flight::Flight;
 use flight::Flights;
+pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
 use memory::Memory;
 use store::{Source, Store};
 
+use crate::cancel::CancelCheck;
 use crate::error::Result;
 
 /// The bytes of segments that are kept in memory.
@@ -250,14 +251,9 @@ impl Cache {
         self.borders.put(*key, border, size);
     }
 
-    /// The right to build a segment, if nobody has it.
-    pub fn try_start(&self, key: &Key) -> Option<Flight> {
-        self.flights.try_start(*key, self.store.as_ref().map(|store| store.lock_file(key)))
-    }
-
-    /// Waits a moment for a segment that somebody else builds.
-    pub fn wait(&self, check: &dyn Fn() -> Result<()>) -> Result<()> {
-        self.flights.wait(check)
+    /// Starts to build a segment, unless somebody else does.
+    pub fn start(&self, key: &Key, cancel: &CancelCheck) -> Start {
+        self.flights.start(*key, cancel, self.store.as_ref().map(|store| store.lock_file(key)))
     }
 
     /// Counts look-ups, for `pylayer cache stat`; [`tidy`](Self::tidy) writes them down.

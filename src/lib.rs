@@ -12,9 +12,9 @@
 //! command line and the layers' bytes.
 
 pub mod cache;
+pub mod cancel;
 pub mod check;
 pub mod cli;
-pub mod crew;
 pub mod digest;
 pub mod error;
 pub mod flags;
@@ -24,3 +24,4 @@ pub mod observe;
 pub mod pipeline;
 pub mod request;
 pub mod service;
+pub mod workers;

@@ -1,26 +1,26 @@
 //! The road from a valid spec to a finished blob: plan, archive, members, digests, in one pass.
 
-mod assembly;
+mod cached;
 mod claims;
 mod functions;
 mod keys;
-mod known;
-mod large;
+mod large_stream;
+mod queue;
 mod report;
 mod segments;
+mod writer;
 
 use std::ffi::OsStr;
 
-use assembly::Assembly;
 pub use claims::Claims;
 pub use functions::Functions;
 use keys::Common;
+use queue::CompressionQueue;
 pub use report::{Report, Source};
 use segments::Segments;
 use tracing::{Span, debug_span};
 
 use crate::cache::Cache;
-use crate::crew::Crew;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
 use crate::layer::metadata::{self, Blob};
@@ -30,13 +30,14 @@ use crate::layer::spec::Targets;
 use crate::layer::wheel::Wheels;
 use crate::layer::{Checkpoint, LayerSpec};
 use crate::observe::Stopwatch;
+use crate::workers::Turn;
 
 /// What a layer is built with; none of it changes a byte.
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
-pub struct Means<'a> {
-    /// The compression threads.
-    pub crew: &'a Crew,
+pub struct BuildContext<'a> {
+    /// The request's share of the compression threads and buffers.
+    pub turn: &'a Turn,
     /// What was built before.
     pub cache: Option<&'a Cache>,
     /// What Bazel says about the inputs.
@@ -57,17 +58,23 @@ pub struct Finished {
 }
 
 /// Builds a layer; says how.
-pub fn build(targets: &Targets, spec: &LayerSpec, means: &Means<'_>) -> Result<(Finished, Report)> {
+pub fn build(
+    targets: &Targets,
+    spec: &LayerSpec,
+    context: &BuildContext<'_>,
+) -> Result<(Finished, Report)> {
     let mut report = Report::start();
-    let plan = debug_span!("plan").in_scope(|| plan(spec, means.check))?;
+    let plan = debug_span!("plan").in_scope(|| plan(spec, context.check))?;
     report.planned();
     let common = Common { compression: spec.compression, attributes: spec.attributes };
     let output = Output::create(&targets.blob)?;
-    let (blob, facts) = match means.cache {
-        Some(cache) => Segments::new(&plan, common, means, cache)?.assemble(output, &mut report)?,
-        None => straight(&plan, common, means, output, &mut report)?,
+    let (blob, facts) = match context.cache {
+        Some(cache) => {
+            Segments::new(&plan, common, context, cache)?.assemble(output, &mut report)?
+        }
+        None => straight(&plan, common, context, output, &mut report)?,
     };
-    if let Some(name) = means.digest_attribute {
+    if let Some(name) = context.digest_attribute {
         blob.set_attribute(name, facts.digest.bytes());
     }
     let metadata = match &targets.metadata {
@@ -85,18 +92,18 @@ pub fn build(targets: &Targets, spec: &LayerSpec, means: &Means<'_>) -> Result<(
 fn straight(
     plan: &Plan,
     common: Common,
-    means: &Means<'_>,
+    context: &BuildContext<'_>,
     output: Output,
     report: &mut Report,
 ) -> Result<(Output, Blob)> {
     let Common { compression, attributes } = common;
-    let mut blob = Assembly::start(output, compression, means, true);
+    let mut blob = CompressionQueue::new(output, compression, context, true);
     blob.write(&segment::head(&plan.directories, attributes))?;
     blob.end_segment()?;
     for package in &plan.packages {
         let (_span, watch) = (span(package).entered(), Stopwatch::start());
         let wheels = Wheels::open(&package.wheels)?;
-        segment::write_package(package, &wheels, attributes, &mut blob, means.check, None)?;
+        segment::write_package(package, &wheels, attributes, &mut blob, context.check, None)?;
         report.add(package, Source::Alone, watch.elapsed());
     }
     segment::write_tail(&mut blob)?;

@@ -11,19 +11,20 @@ use worker_protocol::{Abandoned, CancelToken, Handler, Reply};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
+use crate::cancel::CancelCheck;
 use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
-use crate::crew::Crew;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
 use crate::observe::Verbose;
-use crate::pipeline::{self, Claims, Functions, Means};
+use crate::pipeline::{self, BuildContext, Claims, Functions};
 use crate::request::LayerRequest;
+use crate::workers::WorkerPool;
 
 /// Performs actions; one for the process.
 #[derive(Debug)]
 pub struct Service {
-    crew: Crew,
+    pool: WorkerPool,
     cache: Option<Arc<Cache>>,
     functions: Functions,
     /// Has the cache tidied in the background; none where it is done in between.
@@ -76,13 +77,13 @@ impl Service {
     }
 
     fn new(startup: Startup, cache: Option<Cache>, background: bool) -> Result<Self> {
-        let crew = Crew::new(startup.jobs)?;
+        let pool = WorkerPool::new(startup.jobs)?;
         let cache = cache.map(Arc::new);
         let collector = match &cache {
             Some(cache) if background => Some(collector(cache.clone())?),
             _ => None,
         };
-        Ok(Self { crew, cache, functions: Functions::default(), collector, startup })
+        Ok(Self { pool, cache, functions: Functions::default(), collector, startup })
     }
 
     /// Performs one action, its paths relative to the working directory.
@@ -108,15 +109,16 @@ impl Service {
         let (targets, spec) = request.into_spec(base)?;
         let _span = info_span!("layer", output = %targets.blob.display()).entered();
         let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
-        let means = Means {
-            crew: &self.crew,
+        let turn = self.pool.turn(CancelCheck::default());
+        let context = BuildContext {
+            turn: &turn,
             cache: self.cache.as_deref(),
             claims,
             functions: &self.functions,
             digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
-        let (finished, report) = pipeline::build(&targets, &spec, &means)?;
+        let (finished, report) = pipeline::build(&targets, &spec, &context)?;
         match debug_span!("publish").in_scope(|| cancel.publish(|| finished.publish())) {
             Ok(published) => published?,
             Err(Abandoned) => return Err(Error::abandoned()),

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 /// What each room of `src/` may use of the others.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "error", "fs", "observe", "service"]),
-    ("cache", &["digest", "error", "fs"]),
+    ("cache", &["cancel", "digest", "error", "fs"]),
+    ("cancel", &["error"]),
     ("check", &["error", "flags", "fs", "layer"]),
     ("cli", &["check", "error", "flags", "request"]),
-    ("crew", &["error", "layer"]),
     ("digest", &[]),
     ("error", &[]),
     ("flags", &["error"]),
@@ -19,12 +19,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("layer", &["digest", "error", "fs"]),
     ("lib", &[]),
     ("observe", &["error", "fs"]),
-    ("pipeline", &["cache", "crew", "digest", "error", "fs", "layer", "observe"]),
+    ("pipeline", &["cache", "digest", "error", "fs", "layer", "observe", "workers"]),
     ("request", &["error", "flags", "fs", "layer"]),
     (
         "service",
-        &["cache", "check", "cli", "crew", "error", "fs", "observe", "pipeline", "request"],
+        &[
+            "cache", "cancel", "check", "cli", "error", "fs", "observe", "pipeline", "request",
+            "workers",
+        ],
     ),
+    ("workers", &["cancel", "error", "layer"]),
 ];
 
 fn sources(directory: &str, extension: &str) -> Vec<PathBuf> {

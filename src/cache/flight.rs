@@ -1,78 +1,153 @@
 //! Single flight: of all that want one segment, one builds it and the others wait.
 //!
-//! In a process a set of keys says who builds what; between processes a lock file does. Both are
-//! given up by dropping a guard, so neither a panic, nor a cancel, nor a kill leaves anyone
-//! waiting. Nobody waits here while holding a flight, so there is no circle of waiting.
+//! In a process a map says who builds what, and who waits to be woken; between processes a lock
+//! file named by the key does. Both are given up by dropping a guard, so neither a panic, nor a
+//! cancel, nor a kill leaves anyone waiting. Nobody waits here while holding a flight that others
+//! may wait for, so there is no circle of waiting. A process that holds a lock and makes no
+//! progress (it is stopped, or its file system hangs) is passed by: then two build the same.
 
-use std::collections::BTreeSet;
+#![expect(clippy::disallowed_methods, reason = "how long to wait for another; no byte")]
+
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::{DashMap, Entry};
 
 use super::Key;
+use crate::cancel::CancelCheck;
 use crate::error::Result;
-use crate::fs::directory::{Lock, try_lock};
+use crate::fs::directory::{Lock, read_progress, try_lock};
 
-/// How often a waiter looks whether it is still wanted, or another process has finished.
-const LOOK: Duration = Duration::from_millis(10);
+/// How long the holder of a lock may make no progress: one member at the slowest level takes a
+/// tenth of it.
+const STALLED: Duration = Duration::from_secs(20);
 
-/// Who builds what in this process.
+/// How long a waiter sleeps before it looks again at another process's lock: at first, at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
+
+type Waiters = Arc<DashMap<Key, Vec<CancelCheck>>>;
+
+/// Who builds what in this process, and who waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    keys: Mutex<BTreeSet<Key>>,
-    landed: Condvar,
-}
-
-impl Shared {
-    fn keys(&self) -> MutexGuard<'_, BTreeSet<Key>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) struct Flights(Waiters);
 
 /// The right to build a segment, until dropped.
 #[derive(Debug)]
 pub struct Flight {
     key: Key,
-    shared: Arc<Shared>,
+    flights: Waiters,
     /// Between processes; freed with the flight.
     lock: Option<Lock>,
+}
+
+/// What somebody who wants to build a segment has to do first.
+#[derive(Debug)]
+pub enum Start {
+    /// Nothing.
+    Now(Flight),
+    /// To wait for somebody else.
+    Later(Waiting),
+}
+
+/// A segment that somebody else builds.
+#[derive(Debug)]
+pub struct Waiting(Whom);
+
+#[derive(Debug)]
+enum Whom {
+    /// Another request of this process.
+    Request(Key, Waiters),
+    /// Another process: this request is the one that waits for all of this one's.
+    Process(Flight, PathBuf),
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         drop(self.lock.take());
-        self.shared.keys().remove(&self.key);
-        self.shared.landed.notify_all();
+        if let Some((_, waiters)) = self.flights.remove(&self.key) {
+            waiters.iter().for_each(CancelCheck::wake);
+        }
+    }
+}
+
+impl Flight {
+    /// Says to other processes that this one is still at work.
+    pub fn progress(&mut self) {
+        if let Some(lock) = &mut self.lock {
+            lock.progress();
+        }
     }
 }
 
 impl Flights {
-    /// Whether nobody builds this key now; if so, the caller does from here on.
-    pub(super) fn try_start(&self, key: Key, lock_file: Option<PathBuf>) -> Option<Flight> {
-        if !self.0.keys().insert(key) {
-            return None;
+    /// Starts to build a segment, unless somebody else does.
+    pub(super) fn start(
+        &self,
+        key: Key,
+        cancel: &CancelCheck,
+        lock_file: Option<PathBuf>,
+    ) -> Start {
+        match self.0.entry(key) {
+            Entry::Occupied(mut waiters) => {
+                waiters.get_mut().push(cancel.clone());
+                return Start::Later(Waiting(Whom::Request(key, self.0.clone())));
+            }
+            Entry::Vacant(place) => drop(place.insert(Vec::new())),
         }
-        let mut flight = Flight { key, shared: self.0.clone(), lock: None };
+        let mut flight = Flight { key, flights: self.0.clone(), lock: None };
         // Without a lock file two processes may build the same, and store the same bytes.
         if let Some(path) = lock_file {
             match try_lock(&path) {
                 Ok(Some(lock)) => flight.lock = Some(lock),
-                Ok(None) => return None,
+                Ok(None) => return Start::Later(Waiting(Whom::Process(flight, path))),
                 Err(_unavailable) => {}
             }
         }
-        Some(flight)
+        Start::Now(flight)
     }
+}
 
-    /// Waits a moment for somebody's flight to land.
-    pub(super) fn wait(&self, check: &dyn Fn() -> Result<()>) -> Result<()> {
-        check()?;
-        let keys = self.0.keys();
-        drop(self.0.landed.wait_timeout(keys, LOOK).unwrap_or_else(PoisonError::into_inner));
-        check()
+impl Waiting {
+    /// Waits; gives the flight if it was another process that was waited for. Nothing may be held
+    /// that others wait for.
+    pub fn wait(self, cancel: &CancelCheck) -> Result<Option<Flight>> {
+        match self.0 {
+            Whom::Request(key, flights) => {
+                cancel.wait_for(|| (!flights.contains_key(&key)).then_some(()))?;
+                Ok(None)
+            }
+            Whom::Process(flight, path) => wait(flight, &path, cancel, STALLED).map(Some),
+        }
+    }
+}
+
+/// Waits for another process, as long as it makes progress.
+fn wait(
+    mut flight: Flight,
+    path: &std::path::Path,
+    cancel: &CancelCheck,
+    stalled: Duration,
+) -> Result<Flight> {
+    let [mut pause, longest] = PAUSES;
+    let (mut seen, mut since) = (read_progress(path), Instant::now());
+    loop {
+        cancel.pause(pause)?;
+        pause = (2 * pause).min(longest);
+        match try_lock(path) {
+            Ok(None) => {}
+            Ok(lock) => {
+                flight.lock = lock;
+                return Ok(flight);
+            }
+            Err(_unavailable) => return Ok(flight),
+        }
+        let now = read_progress(path);
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        } else if since.elapsed() >= stalled {
+            return Ok(flight);
+        }
     }
 }
 
@@ -80,38 +155,89 @@ impl Flights {
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
-    use crate::error::Error;
+
+    fn key(name: &str) -> Key {
+        KeyBuilder::new(name).finish()
+    }
+
+    fn started(start: Start) -> Option<Flight> {
+        match start {
+            Start::Now(flight) => Some(flight),
+            Start::Later(_) => None,
+        }
+    }
 
     #[test]
     fn one_builds_and_a_dropped_flight_frees_the_others() {
         let folder = tempfile::tempdir().unwrap();
-        let key = KeyBuilder::new("test").finish();
-        let other = KeyBuilder::new("other").finish();
+        let (key, other) = (key("test"), key("other"));
         let file = || Some(folder.path().join("lock"));
+        let cancel = CancelCheck::default();
         // Another process has flights of its own and the lock file in common.
         let (here, there) = (Flights::default(), Flights::default());
         for (one, two) in [(&here, &here), (&here, &there), (&there, &here)] {
-            let flight = one.try_start(key, file()).unwrap();
-            assert!(two.try_start(key, file()).is_none());
+            let flight = started(one.start(key, &cancel, file())).unwrap();
+            assert!(started(two.start(key, &cancel, file())).is_none());
             drop(flight);
-            assert!(two.try_start(key, file()).is_some());
+            assert!(started(two.start(key, &cancel, file())).is_some());
+            assert!(!folder.path().join("lock").exists(), "a lock that nobody holds is no file");
         }
-        let panicked = std::panic::catch_unwind(|| {
-            let _flight = here.try_start(key, file()).unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _flight = started(here.start(key, &cancel, file())).unwrap();
             std::panic::resume_unwind(Box::new("a leader dies"));
-        });
+        }));
         assert!(panicked.is_err());
-        assert!(there.try_start(key, file()).is_some());
-        let _one = here.try_start(key, None).unwrap();
-        assert!(here.try_start(other, None).is_some(), "another segment");
+        assert!(started(there.start(key, &cancel, file())).is_some());
+        let _one = started(here.start(key, &cancel, None)).unwrap();
+        assert!(started(here.start(other, &cancel, None)).is_some(), "another segment");
     }
 
     #[test]
-    fn a_waiter_that_is_abandoned_waits_no_longer() {
+    fn those_who_wait_are_woken_by_the_end_or_a_cancel() {
         let flights = Flights::default();
-        let key = KeyBuilder::new("test").finish();
-        let _flight = flights.try_start(key, None).unwrap();
-        assert!(flights.wait(&|| Ok(())).is_ok());
-        assert!(flights.wait(&|| Err(Error::abandoned())).is_err());
+        let key = key("test");
+        let flight = started(flights.start(key, &CancelCheck::default(), None)).unwrap();
+        let wait = |cancel: &CancelCheck| match flights.start(key, cancel, None) {
+            Start::Later(waiting) => waiting.wait(cancel),
+            Start::Now(_) => panic!("it is being built"),
+        };
+        let (patient, gone) = (CancelCheck::default(), CancelCheck::default());
+        std::thread::scope(|scope| {
+            let patient = scope.spawn(|| wait(&patient));
+            let cancelled = scope.spawn(|| wait(&gone));
+            gone.cancel();
+            assert!(cancelled.join().unwrap().is_err());
+            drop(flight);
+            assert!(patient.join().unwrap().unwrap().is_none());
+        });
+        assert!(flights.0.is_empty());
+    }
+
+    #[test]
+    fn another_process_is_waited_for_while_it_makes_progress() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let cancel = CancelCheck::default();
+        let (here, there) = (Flights::default(), Flights::default());
+        let theirs = started(there.start(key("test"), &cancel, Some(path.clone()))).unwrap();
+        let Start::Later(Waiting(Whom::Process(ours, _))) =
+            here.start(key("test"), &cancel, Some(path.clone()))
+        else {
+            panic!("another process builds it")
+        };
+        // It is stopped: building twice is better than waiting for ever.
+        let ours = wait(ours, &path, &cancel, Duration::ZERO).unwrap();
+        assert!(ours.lock.is_none());
+        drop(ours);
+        let before = read_progress(&path);
+        let mut theirs = theirs;
+        theirs.progress();
+        assert_ne!(read_progress(&path), before);
+
+        let Start::Later(waiting) = here.start(key("test"), &cancel, Some(path)) else {
+            panic!("another process still builds it")
+        };
+        drop(theirs);
+        assert!(waiting.wait(&cancel).unwrap().unwrap().lock.is_some());
     }
 }

@@ -9,7 +9,7 @@ use crate::digest::hex;
 pub const FORMAT: u32 = 2;
 
 /// What something in the cache is known by.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key([u8; 32]);
 
 impl Key {

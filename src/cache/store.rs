@@ -155,7 +155,7 @@ impl Store {
     }
 
     pub(super) fn lock_file(&self, key: &Key) -> PathBuf {
-        self.root.join("locks").join(key.hex().get(..2).unwrap_or("00"))
+        self.root.join("locks").join(key.hex())
     }
 
     /// Adds to the counters that all processes share.

@@ -6,9 +6,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "when blobs are hashed again; never in a layer")]
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use dashmap::DashMap;
 
 use crate::fs::Stamp;
 
@@ -31,19 +31,14 @@ pub(super) struct Look {
 
 /// The blobs found intact, by name.
 #[derive(Debug, Default)]
-pub(super) struct Verified(Mutex<BTreeMap<[u8; 32], (Stamp, Instant)>>);
+pub(super) struct Verified(DashMap<[u8; 32], (Stamp, Instant)>);
 
 impl Verified {
-    fn blobs(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], (Stamp, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The look that has to be taken at a blob in a file of this stamp; none if it was found
     /// intact, not long ago, as this very file.
     pub(super) fn look(&self, blob: &[u8; 32], stamp: Stamp) -> Option<Look> {
-        let blobs = self.blobs();
-        let known = blobs.get(blob);
-        let believed = known.is_some_and(|(known, at)| *known == stamp && at.elapsed() < TRUST);
+        let known = self.0.get(blob);
+        let believed = known.is_some_and(|known| known.0 == stamp && known.1.elapsed() < TRUST);
         (!believed).then(|| Look { stamp, start: SystemTime::now() })
     }
 
@@ -54,11 +49,10 @@ impl Verified {
         if stamp.changed() + SETTLED > start {
             return;
         }
-        let mut blobs = self.blobs();
-        if blobs.len() >= MOST {
-            blobs.clear();
+        if self.0.len() >= MOST {
+            self.0.clear();
         }
-        blobs.insert(blob, (stamp, Instant::now()));
+        self.0.insert(blob, (stamp, Instant::now()));
     }
 }
 

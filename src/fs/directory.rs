@@ -3,9 +3,15 @@
 use std::ffi::OsString;
 use std::fs::{self as std_fs, DirBuilder, File, FileTimes, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+
+/// An open never waits for another end of a pipe, and follows no link to another's file.
+const NONBLOCK: i32 =
+    (OFlags::NONBLOCK.bits() | OFlags::NOFOLLOW.bits() | OFlags::NOCTTY.bits()).cast_signed();
 
 /// A file in a directory of ours.
 #[derive(Debug)]
@@ -57,18 +63,56 @@ pub fn remove_all(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A lock that the kernel frees when the process ends, however it ends.
+/// A lock that the kernel frees when the process ends, however it ends. Its file is gone when it
+/// is freed; one who was killed leaves an empty file.
 #[derive(Debug)]
 pub struct Lock {
-    _held: File,
+    file: File,
+    path: PathBuf,
+    progress: u64,
+}
+
+impl Lock {
+    /// Says to those who wait that the holder is at work.
+    pub fn progress(&mut self) {
+        self.progress += 1;
+        // Where it cannot be said, the others wait no longer than for one who is stopped.
+        drop(self.file.write_all_at(&self.progress.to_le_bytes(), 0));
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is held: one who opened it before gets a lock that others do not see, and works
+        // beside them, which is allowed.
+        drop(std_fs::remove_file(&self.path));
+    }
+}
+
+/// How far the holder of a lock has come; it means something only beside another such value.
+pub fn read_progress(path: &Path) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).ok()?;
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Some(u64::from_le_bytes(bytes))
 }
 
 /// Takes the lock at `path`; none if somebody holds it.
 pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600).custom_flags(NONBLOCK);
+        options.open(path)
+    };
+    let file = open().or_else(|error| {
+        match path.parent() {
+            Some(folder) if error.kind() == io::ErrorKind::NotFound => create_private(folder)?,
+            _ => return Err(error),
+        }
+        open()
+    })?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { _held: file })),
+        Ok(()) => Ok(Some(Lock { file, path: path.to_owned(), progress: 0 })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }

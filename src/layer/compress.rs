@@ -14,7 +14,7 @@ mod zstd;
 use std::fmt;
 use std::str::FromStr;
 
-pub use batch::{Part, compress};
+pub use batch::{Part, compress, forget_codecs};
 pub use comparison::Comparison;
 pub use gzip::HEADER;
 pub use unpack::Unpacking;
@@ -147,27 +147,13 @@ impl Compressor {
         self.compression
     }
 
-    /// Compresses one member to `output` from the index `at` on, which grows as needed; gives the
-    /// compressed length in bytes.
-    pub fn compress(&mut self, member: &[u8], output: &mut Vec<u8>, at: usize) -> Result<usize> {
-        let bound = match &mut self.codec {
-            Codec::Gzip(gzip) => gzip.bound(member.len()),
-            Codec::Zstd(_) => zstd::bound(member.len()),
-        };
-        let output = room(output, at, bound);
+    /// Compresses one member to `output`; gives the compressed length in bytes.
+    pub fn compress(&mut self, member: &[u8], output: &mut [u8]) -> Result<usize> {
         match &mut self.codec {
             Codec::Gzip(gzip) => gzip.compress(member, output),
             Codec::Zstd(zstd) => zstd.compress(member, output),
         }
     }
-}
-
-/// The `length` bytes from `at` on in a buffer that is kept, and so as a rule long enough.
-fn room(buffer: &mut Vec<u8>, at: usize, length: usize) -> &mut [u8] {
-    if buffer.len() < at + length {
-        buffer.resize(at + length, 0);
-    }
-    &mut buffer[at..at + length]
 }
 
 impl fmt::Debug for Compressor {
@@ -182,8 +168,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn member(compressor: &mut Compressor, bytes: &[u8]) -> Vec<u8> {
-        let mut output = Vec::new();
-        let length = compressor.compress(bytes, &mut output, 0).unwrap();
+        let mut output = vec![0; bytes.len() + bytes.len() / 64 + 1024];
+        let length = compressor.compress(bytes, &mut output).unwrap();
         output.truncate(length);
         output
     }

@@ -7,10 +7,10 @@
 
 use tracing::debug_span;
 
-use super::assembly::{Assembly, Hashes};
 use super::keys::{self, Common};
-use super::{Means, Report, Source};
-use crate::cache::{Cache, Key, Lookup, Why};
+use super::queue::{CompressionQueue, Hashes};
+use super::{BuildContext, Report, Source};
+use crate::cache::{Cache, Flight, Key, Lookup, Start, Why};
 use crate::error::{Error, Fault, Result};
 use crate::fs::Output;
 use crate::layer::metadata::Blob;
@@ -27,7 +27,7 @@ const STRIDE: u64 = 4 << 20;
 pub(super) struct Segments<'a> {
     plan: &'a Plan,
     common: Common,
-    means: &'a Means<'a>,
+    context: &'a BuildContext<'a>,
     cache: &'a Cache,
     /// The keys of each package, the likeliest first.
     keys: Vec<Vec<Key>>,
@@ -37,12 +37,12 @@ impl<'a> Segments<'a> {
     pub(super) fn new(
         plan: &'a Plan,
         common: Common,
-        means: &'a Means<'a>,
+        context: &'a BuildContext<'a>,
         cache: &'a Cache,
     ) -> Result<Self> {
-        let keys = plan.packages.iter().map(|package| candidates(package, common, means));
+        let keys = plan.packages.iter().map(|package| candidates(package, common, context));
         let keys = keys.collect::<Result<_>>()?;
-        Ok(Self { plan, common, means, cache, keys })
+        Ok(Self { plan, common, context, cache, keys })
     }
 
     /// Assembles the layer.
@@ -72,28 +72,28 @@ impl<'a> Segments<'a> {
         let mut border = keys::first_border(self.common, &head);
         let known = if believe { self.last_known(border) } else { None };
         let mut blob =
-            Assembly::start(output, self.common.compression, self.means, known.is_none());
+            CompressionQueue::new(output, self.common.compression, self.context, known.is_none());
         blob.write(&head)?;
         blob.end_segment()?;
 
         let mut last_border = 0;
         for (index, package) in self.plan.packages.iter().enumerate() {
             let key = self.segment(index, package, &mut blob, report)?;
-            if !blob.is_hashing() && Some(&key) != self.keys[index].first() {
+            if !blob.writer.is_hashing() && Some(&key) != self.keys[index].first() {
                 let (output, ..) = blob.finish()?;
                 return Ok((output, None));
             }
             border = keys::next_border(&border, &key);
             match &known {
                 Some(Known::After(at, hashes)) if *at == index => blob.resume(hashes.clone())?,
-                _ if blob.hashed_bytes() - last_border >= STRIDE => blob.border(border)?,
+                _ if blob.hashed_bytes() - last_border >= STRIDE => blob.checkpoint(border)?,
                 _ => continue,
             }
             last_border = blob.hashed_bytes();
         }
         segment::write_tail(&mut blob)?;
         let end = keys::end(&border);
-        blob.border(end)?;
+        blob.checkpoint(end)?;
         let (output, written, found) = blob.finish()?;
         let facts = match (known, found) {
             (_, Some(hashes)) | (Some(Known::End(hashes)), None) => hashes.finish(),
@@ -123,25 +123,38 @@ impl<'a> Segments<'a> {
         &self,
         index: usize,
         package: &PackagePlan,
-        blob: &mut Assembly<'_>,
+        blob: &mut CompressionQueue<'_>,
         report: &mut Report,
     ) -> Result<Key> {
         let (_span, watch) = (super::span(package).entered(), Stopwatch::start());
         let mut why = Why::Unknown;
+        let mut flight: Option<Flight> = None;
         loop {
             if let Some((key, source)) = self.find(index, blob, &mut why)? {
                 report.add(package, source, watch.elapsed());
                 return Ok(key);
             }
-            if let Some(flight) = self.cache.try_start(&self.keys[index][0]) {
+            let flight = match flight.take() {
+                Some(flight) => Some(flight),
+                None => match self.cache.start(&self.keys[index][0], self.context.turn.cancel()) {
+                    Start::Now(flight) => Some(flight),
+                    Start::Later(waiting) => {
+                        blob.release()?;
+                        let _span = debug_span!("wait").entered();
+                        flight = waiting.wait(self.context.turn.cancel())?;
+                        None
+                    }
+                },
+            };
+            if let Some(flight) = flight {
                 // It may have landed between the two.
                 if let Some((key, source)) = self.find(index, blob, &mut why)? {
                     report.add(package, source, watch.elapsed());
                     return Ok(key);
                 }
-                let Means { check, functions, claims, .. } = *self.means;
+                let BuildContext { check, functions, claims, .. } = *self.context;
                 let function = functions.guess();
-                blob.record()?;
+                blob.record(flight)?;
                 let attributes = self.common.attributes;
                 let wheels = Wheels::open(&package.wheels)?;
                 let mut digests = segment::write_package(
@@ -157,13 +170,10 @@ impl<'a> Segments<'a> {
                 }
                 functions.learn(package, claims, (function, &digests), check)?;
                 let key = keys::segment(package, self.common, function, &digests);
-                blob.store(key, flight)?;
+                blob.store(key)?;
                 report.add(package, Source::Built(why), watch.elapsed());
                 return Ok(key);
             }
-            // Nobody may wait while others wait for what is in flight here.
-            blob.settle()?;
-            debug_span!("wait").in_scope(|| self.cache.wait(self.means.check))?;
         }
     }
 
@@ -171,7 +181,7 @@ impl<'a> Segments<'a> {
     fn find(
         &self,
         index: usize,
-        blob: &mut Assembly<'_>,
+        blob: &mut CompressionQueue<'_>,
         why: &mut Why,
     ) -> Result<Option<(Key, Source)>> {
         for (at, key) in self.keys[index].iter().enumerate() {
@@ -182,7 +192,7 @@ impl<'a> Segments<'a> {
                     let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
                     if blob.append(segment)? {
                         if at > 0 {
-                            self.means.functions.guess_otherwise();
+                            self.context.functions.guess_otherwise();
                         }
                         return Ok(Some((*key, source)));
                     }
@@ -205,8 +215,12 @@ enum Known {
 
 /// The keys that a package may have in the cache. Which function Bazel's digests are made by is
 /// a guess, for they do not say; what is not claimed is read.
-fn candidates(package: &PackagePlan, common: Common, means: &Means<'_>) -> Result<Vec<Key>> {
-    let Means { claims, functions, check, .. } = *means;
+fn candidates(
+    package: &PackagePlan,
+    common: Common,
+    context: &BuildContext<'_>,
+) -> Result<Vec<Key>> {
+    let BuildContext { claims, functions, check, .. } = *context;
     let guess = functions.guess();
     let (digests, all_claimed) = keys::contents(package, claims, guess, check)?;
     let keys = keys::segments(package, common, guess, &digests);

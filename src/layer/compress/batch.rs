@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::taken::Taker;
 use super::{Compression, Compressor};
-use crate::error::Result;
+use crate::error::{Error, Fault, Result};
 use crate::layer::wheel::Stream;
 
 /// A part of a batch, which becomes one member.
@@ -23,17 +23,24 @@ struct Tools {
     taker: Option<Taker>,
 }
 
+thread_local! {
+    static TOOLS: RefCell<Tools> = RefCell::default();
+}
+
+/// Drops what this thread keeps to compress with: for a codec at a high level that is much.
+pub fn forget_codecs() {
+    TOOLS.take();
+}
+
 /// Makes a member of each part of a batch, one after the other at the start of `output`, which
-/// grows as needed; gives the length of each, compressed and uncompressed, in bytes.
+/// has room for the batch and a little more; gives the length of each, compressed and
+/// uncompressed, in bytes.
 pub fn compress(
     compression: Compression,
     batch: &[u8],
     parts: &[Part],
-    output: &mut Vec<u8>,
+    output: &mut [u8],
 ) -> Result<Vec<(usize, usize)>> {
-    thread_local! {
-        static TOOLS: RefCell<Tools> = RefCell::default();
-    }
     TOOLS.with_borrow_mut(|tools| {
         let Tools { compressor, taker } = tools;
         if compressor.as_ref().is_none_or(|last| last.compression() != compression) {
@@ -42,14 +49,16 @@ pub fn compress(
         let (mut lengths, mut start, mut at) = (Vec::with_capacity(parts.len()), 0, 0);
         for Part { end, stream } in parts {
             let content = &batch[start..*end];
+            let room = output.get_mut(at..).unwrap_or_default();
             let taken = stream
                 .as_ref()
-                .and_then(|stream| taker.get_or_insert_default().take(stream, content, output, at));
+                .and_then(|stream| taker.get_or_insert_default().take(stream, content, room));
             let length = match (taken, &mut *compressor) {
                 (Some(length), _) => length,
-                (None, Some(compressor)) => compressor.compress(content, output, at)?,
+                (None, Some(compressor)) => compressor.compress(content, room)?,
                 (None, None) => {
-                    super::room(output, at, content.len()).copy_from_slice(content);
+                    let full = || Error::new(Fault::Internal, "a buffer is too small");
+                    room.get_mut(..content.len()).ok_or_else(full)?.copy_from_slice(content);
                     content.len()
                 }
             };

@@ -51,37 +51,39 @@ impl Comparison {
     }
 
     /// Compares the file's next bytes. Puts the part of the stream that was inflated for them at
-    /// the start of `output`, and gives its length; none if the file is another one.
-    pub fn compare(&mut self, mut content: &[u8], output: &mut Vec<u8>) -> Option<usize> {
+    /// the start of `output`, and gives its length; none if the file is another one, or that part
+    /// is longer than `output`, as no compressor makes it.
+    pub fn compare(&mut self, mut content: &[u8], output: &mut [u8]) -> Option<usize> {
         self.crc.update(content);
         self.length += content.len() as u64;
-        output.clear();
+        let mut written = 0;
         while !content.is_empty() && !self.ended {
-            let inflated = self.step(content.len(), output)?;
+            let inflated = self.step(content.len(), output, &mut written)?;
             let (same, rest) = content.split_at_checked(inflated)?;
             if same != &self.inflated[..inflated] {
                 return None;
             }
             content = rest;
         }
-        content.is_empty().then_some(output.len())
+        content.is_empty().then_some(written)
     }
 
-    /// The member's end, if the stream ends here, too, and the last bytes of it at the start of
-    /// `output`; none if it goes on.
-    pub fn finish(mut self, output: &mut Vec<u8>) -> Option<[u8; 8]> {
-        output.clear();
+    /// The member's trailer, if the stream ends here, too, and how many last bytes of it are at
+    /// the start of `output`; none if it goes on.
+    pub fn finish(mut self, output: &mut [u8]) -> Option<([u8; 8], usize)> {
+        let mut written = 0;
         while !self.ended {
-            if self.step(1, output)? > 0 {
+            if self.step(1, output, &mut written)? > 0 {
                 return None;
             }
         }
-        Some(gzip::trailer(self.crc.sum(), self.length))
+        Some((gzip::trailer(self.crc.sum(), self.length), written))
     }
 
-    /// Inflates up to `most` bytes, appends what that took of the stream to `output`, and gives
-    /// their number; none if that cannot be, or the archive has more than the stream.
-    fn step(&mut self, most: usize, output: &mut Vec<u8>) -> Option<usize> {
+    /// Inflates up to `most` bytes, adds what that took of the stream to the `written` bytes of
+    /// `output`, and gives their number; none if that cannot be, or the archive has more than the
+    /// stream.
+    fn step(&mut self, most: usize, output: &mut [u8], written: &mut usize) -> Option<usize> {
         if self.from == self.read.len() && self.left > 0 {
             let length = usize::try_from(self.left).unwrap_or(READ).min(READ);
             self.read.resize(length, 0);
@@ -96,7 +98,9 @@ impl Comparison {
             self.inflate.decompress(&self.read[self.from..], room, FlushDecompress::None).ok()?;
         let taken = usize::try_from(self.inflate.total_in() - taken).ok()?;
         let given = usize::try_from(self.inflate.total_out() - given).ok()?;
-        output.extend_from_slice(&self.read[self.from..self.from + taken]);
+        let took = &self.read[self.from..self.from + taken];
+        output.get_mut(*written..*written + taken)?.copy_from_slice(took);
+        *written += taken;
         self.from += taken;
         self.ended = status == Status::StreamEnd;
         let stuck = !self.ended && taken == 0 && given == 0;

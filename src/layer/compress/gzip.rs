@@ -35,11 +35,6 @@ impl Compressor {
         }
     }
 
-    /// The most bytes that a member with so much content has.
-    pub(super) fn bound(&mut self, length: usize) -> usize {
-        self.0.gzip_compress_bound(length)
-    }
-
     pub(super) fn compress(&mut self, member: &[u8], output: &mut [u8]) -> Result<usize> {
         self.0
             .gzip_compress(member, output)

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::{gzip, room};
+use super::gzip;
 use crate::layer::wheel::Stream;
 
 /// Proves that streams are what they claim to be, and makes members of them.
@@ -18,19 +18,18 @@ impl Default for Taker {
 }
 
 impl Taker {
-    /// A member of `content` with this deflate stream, to `output` from `at` on, and its length;
+    /// A member of `content` with this deflate stream, to the start of `output`, and its length;
     /// none if the stream is not exactly that.
     pub(super) fn take(
         &mut self,
         stream: &Stream,
         content: &[u8],
-        output: &mut Vec<u8>,
-        at: usize,
+        output: &mut [u8],
     ) -> Option<usize> {
         let compressed = usize::try_from(stream.compressed()).ok()?;
         let trailer = gzip::trailer(libdeflater::crc32(content), content.len() as u64);
         let length = gzip::HEADER.len() + compressed + trailer.len();
-        let member = room(output, at, length);
+        let member = output.get_mut(..length)?;
         let (header, rest) = member.split_at_mut(gzip::HEADER.len());
         let (body, end) = rest.split_at_mut(compressed);
         header.copy_from_slice(&gzip::HEADER);
@@ -44,7 +43,10 @@ impl Taker {
     /// The inflater does not say where it stopped, but it stopped in front of a right trailer: if
     /// there is only one, at the end, it stopped there.
     fn is_member_of(&mut self, member: &[u8], content: &[u8], trailer: &[u8]) -> bool {
-        let inflated = room(&mut self.inflated, 0, content.len());
+        if self.inflated.len() < content.len() {
+            self.inflated.resize(content.len(), 0);
+        }
+        let inflated = &mut self.inflated[..content.len()];
         let written = self.inflater.gzip_decompress(member, inflated);
         written == Ok(content.len())
             && inflated == content
@@ -58,9 +60,9 @@ mod tests {
     use crate::layer::compress::{Compression, Compressor};
 
     fn member(content: &[u8]) -> Vec<u8> {
-        let mut output = Vec::new();
+        let mut output = vec![0; content.len() + 1024];
         let mut compressor = Compressor::new(Compression::Gzip(6)).unwrap().unwrap();
-        let length = compressor.compress(content, &mut output, 0).unwrap();
+        let length = compressor.compress(content, &mut output).unwrap();
         output.truncate(length);
         output
     }

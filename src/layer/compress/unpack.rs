@@ -172,8 +172,8 @@ mod tests {
         let Some(mut compressor) = Compressor::new(compression).unwrap() else {
             return content.to_vec();
         };
-        let mut output = Vec::new();
-        let length = compressor.compress(content, &mut output, 0).unwrap();
+        let mut output = vec![0; content.len() + content.len() / 64 + 1024];
+        let length = compressor.compress(content, &mut output).unwrap();
         output.truncate(length);
         output
     }

@@ -27,11 +27,6 @@ impl Compressor {
     }
 }
 
-/// The most bytes that a frame with so much content has.
-pub(super) fn bound(length: usize) -> usize {
-    zstd::zstd_safe::compress_bound(length)
-}
-
 /// The codec's version: another one may give other bytes.
 pub(super) fn version() -> String {
     format!("libzstd {}", zstd::zstd_safe::version_string())

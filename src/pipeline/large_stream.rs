@@ -1,27 +1,27 @@
-//! Files with a wheel's deflate stream that are larger than a batch: they go by in pieces, one
+//! Files with a wheel's deflate stream that are larger than a buffer: they go by in pieces, one
 //! being read and hashed while the one before is compared.
 
-use super::assembly::Assembly;
-use crate::crew::Batch;
+use super::queue::CompressionQueue;
 use crate::error::Result;
 use crate::layer::compress::{self, Comparison};
 use crate::layer::wheel::Stream;
+use crate::workers::BufferLease;
 
 /// Bytes of a file that are compared at a time: enough to be worth handing over, few enough to
 /// stay in the processor's cache.
 const PIECE: usize = 1 << 20;
 
-impl Assembly<'_> {
+impl CompressionQueue<'_> {
     /// Takes in a file with its stream; false, and nothing taken in, if the stream is another one.
-    pub(super) fn take_large(
+    pub(super) fn copy_large_stream(
         &mut self,
         stream: Stream,
         read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
     ) -> Result<bool> {
-        self.end_batch()?;
+        self.flush()?;
         let before = self.stand()?;
         let taken = match Comparison::new(stream) {
-            Some(comparison) => self.take_compared(comparison, read)?,
+            Some(comparison) => self.copy_compared(comparison, read)?,
             None => false,
         };
         if !taken {
@@ -30,67 +30,68 @@ impl Assembly<'_> {
         Ok(taken)
     }
 
-    fn take_compared(
+    fn copy_compared(
         &mut self,
         mut comparison: Comparison,
         read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
     ) -> Result<bool> {
         let (mut compressed, mut uncompressed) = (0, 0);
-        let mut write = |assembly: &mut Self, bytes: &[u8]| {
+        let mut write = |queue: &mut Self, bytes: &[u8]| {
             compressed += bytes.len() as u64;
-            assembly.write_piece(bytes)
+            queue.writer.write(bytes)
         };
         write(self, &compress::HEADER)?;
-        let mut batch = self.crew.batch(self.check)?;
-        let mut length = self.read_piece(&mut batch, read)?;
+        // The one that is kept may be the last that there is.
+        let mut lease = self.lease.take().map_or_else(|| self.turn.lease(), Ok)?;
+        let mut length = self.read_piece(&mut lease, read)?;
         while length > 0 {
             uncompressed += length as u64;
-            let work = move |batch: &mut Batch| {
-                let (content, output) = batch.both();
+            let work = move |lease: &mut BufferLease| {
+                let (content, output) = lease.both();
                 let taken = comparison.compare(&content[..length], output);
                 Ok(taken.map(|taken| (comparison, taken)))
             };
-            let ticket = self.crew.submit(batch, work);
-            // One who has a batch may not wait for another: then the same one serves again.
-            let ahead = match self.crew.try_batch() {
+            let ticket = self.turn.submit(lease, work);
+            // One who has a buffer may not wait for another: then the same one serves again.
+            let ahead = match self.turn.try_lease() {
                 Some(mut ahead) => Some((self.read_piece(&mut ahead, read)?, ahead)),
                 None => None,
             };
-            let (mut done, compared) = self.crew.wait(&ticket, self.check)?;
+            let (mut done, compared) = self.turn.wait(&ticket)?;
             let Some((further, taken)) = compared else {
                 return Ok(false);
             };
             comparison = further;
             write(self, &done.output()[..taken])?;
-            (length, batch) = match ahead {
+            (length, lease) = match ahead {
                 Some(ahead) => ahead,
                 None => (self.read_piece(&mut done, read)?, done),
             };
         }
-        let mut rest = Vec::new();
-        let Some(trailer) = comparison.finish(&mut rest) else {
+        let rest = lease.output();
+        let Some((trailer, length)) = comparison.finish(rest) else {
             return Ok(false);
         };
-        write(self, &rest)?;
+        write(self, &rest[..length])?;
         write(self, &trailer)?;
-        self.end_member(compressed, uncompressed);
+        self.writer.end_member(compressed, uncompressed);
         Ok(true)
     }
 
-    /// Fills a batch with the file's next piece and hashes it; gives its length, 0 at the end.
+    /// Fills a buffer with the file's next piece and hashes it; gives its length, 0 at the end.
     fn read_piece(
         &mut self,
-        batch: &mut Batch,
+        lease: &mut BufferLease,
         read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
     ) -> Result<usize> {
-        let room = &mut batch.input()[..PIECE];
+        let room = &mut lease.input()[..PIECE];
         let mut filled = 0;
         while filled < room.len() {
             match read(&mut room[filled..])? {
                 0 => break,
                 length => {
-                    if let Some(hashes) = &mut self.hashes {
-                        hashes.archive.update(&room[filled..filled + length]);
+                    if self.writer.is_hashing() {
+                        self.archive.update(&room[filled..filled + length]);
                     }
                     filled += length;
                 }

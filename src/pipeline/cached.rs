@@ -1,11 +1,11 @@
 //! Segments from the cache. What is not hashed is only copied; of what is, one piece is read and
 //! unpacked while the one before is written and hashed.
 
-use super::assembly::Assembly;
+use super::queue::CompressionQueue;
 use crate::cache::Segment;
-use crate::crew::Batch;
 use crate::error::Result;
 use crate::layer::compress::Unpacking;
+use crate::workers::BufferLease;
 
 /// How much is copied at a time: enough for BLAKE3's widest path, little enough for the processor's
 /// cache.
@@ -23,7 +23,7 @@ struct Fetch {
     at: usize,
 }
 
-/// The lengths of what was fetched into a batch, in bytes.
+/// The lengths of what was fetched into a buffer, in bytes.
 struct Piece {
     compressed: usize,
     content: usize,
@@ -37,19 +37,16 @@ impl Piece {
 
 impl Fetch {
     /// Fetches the next piece, which is empty at the end; none if it is damaged.
-    fn next(&mut self, batch: &mut Batch) -> Option<Piece> {
+    fn next(&mut self, lease: &mut BufferLease) -> Option<Piece> {
         let Self { segment, unpacking, rest, at } = self;
         while *at < rest.len() {
-            let (taken, content) = unpacking.unpack(&rest[*at..], batch.both().0)?;
+            let (taken, content) = unpacking.unpack(&rest[*at..], lease.both().0)?;
             *at += taken;
             if content > 0 {
                 return Some(Piece { compressed: 0, content });
             }
         }
-        let (content, output) = batch.both();
-        if output.len() < UNPACKED {
-            output.resize(UNPACKED, 0);
-        }
+        let (content, output) = lease.both();
         let compressed = segment.read(&mut output[..UNPACKED]);
         let read = &output[..compressed];
         let (taken, content) = unpacking.unpack(read, content)?;
@@ -63,11 +60,12 @@ impl Fetch {
     }
 }
 
-impl Assembly<'_> {
+impl CompressionQueue<'_> {
     /// Appends a segment from the cache; false, and nothing appended, if it is damaged.
     pub(super) fn append(&mut self, segment: Segment) -> Result<bool> {
         let before = self.stand()?;
-        let sound = if self.hashes.is_some() { self.unpack(segment)? } else { self.copy(segment)? };
+        let sound =
+            if self.writer.is_hashing() { self.unpack(segment)? } else { self.copy(segment)? };
         if !sound {
             self.rewind(before)?;
         }
@@ -75,18 +73,17 @@ impl Assembly<'_> {
     }
 
     fn copy(&mut self, mut segment: Segment) -> Result<bool> {
-        (self.check)()?;
         if let Some(bytes) = segment.whole() {
-            return self.write_piece(bytes).map(|()| true);
+            return self.writer.write(bytes).map(|()| true);
         }
-        // Not a batch: what is known does not wait for what is compressed.
+        // Not a lease: what is known does not wait for what is compressed.
         let mut piece = vec![0; PIECE];
         loop {
             match segment.read(&mut piece) {
                 0 => return Ok(segment.finish()),
-                length => self.write_piece(&piece[..length])?,
+                length => self.writer.write(&piece[..length])?,
             }
-            (self.check)()?;
+            self.turn.check()?;
         }
     }
 
@@ -94,19 +91,18 @@ impl Assembly<'_> {
         let unpacking = Unpacking::new(self.compression, segment.facts().members.clone());
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
         // The one that is kept may be the last that there is.
-        let kept = self.batch.take();
-        let mut batch = kept.map_or_else(|| self.crew.batch(self.check), Ok)?;
-        let mut fetched: Option<(Batch, Piece)> = None;
+        let mut lease = self.lease.take().map_or_else(|| self.turn.lease(), Ok)?;
+        let mut fetched: Option<(BufferLease, Piece)> = None;
         loop {
-            let work = move |batch: &mut Batch| {
-                let piece = fetch.next(batch);
+            let work = move |lease: &mut BufferLease| {
+                let piece = fetch.next(lease);
                 Ok((fetch, piece))
             };
-            let ticket = self.crew.submit(batch, work);
-            if let Some((mut batch, piece)) = fetched.take() {
-                self.write_fetched(&mut batch, &piece)?;
+            let ticket = self.turn.submit(lease, work);
+            if let Some((mut lease, piece)) = fetched.take() {
+                self.write_fetched(&mut lease, &piece)?;
             }
-            let (mut done, (further, piece)) = self.crew.wait(&ticket, self.check)?;
+            let (mut done, (further, piece)) = self.turn.wait(&ticket)?;
             fetch = further;
             let Some(piece) = piece else {
                 return Ok(false);
@@ -114,8 +110,8 @@ impl Assembly<'_> {
             if piece.is_empty() {
                 return Ok(fetch.finish());
             }
-            // One who has a batch may not wait for another: then the same one serves again.
-            batch = if let Some(other) = self.crew.try_batch() {
+            // One who has a buffer may not wait for another: then the same one serves again.
+            lease = if let Some(other) = self.turn.try_lease() {
                 fetched = Some((done, piece));
                 other
             } else {
@@ -125,10 +121,10 @@ impl Assembly<'_> {
         }
     }
 
-    fn write_fetched(&mut self, batch: &mut Batch, piece: &Piece) -> Result<()> {
-        self.write_piece(&batch.output()[..piece.compressed])?;
-        if let Some(hashes) = &mut self.hashes {
-            hashes.archive.update(&batch.input()[..piece.content]);
+    fn write_fetched(&mut self, lease: &mut BufferLease, piece: &Piece) -> Result<()> {
+        self.writer.write(&lease.output()[..piece.compressed])?;
+        if self.writer.is_hashing() {
+            self.archive.update(&lease.input()[..piece.content]);
         }
         Ok(())
     }
@@ -143,8 +139,9 @@ mod tests {
 
     use super::*;
     use crate::cache::{Cache, KeyBuilder, Lookup};
-    use crate::crew::Crew;
+    use crate::cancel::CancelCheck;
     use crate::layer::compress::{Compression, HEADER, MEMBER};
+    use crate::workers::WorkerPool;
 
     /// A member of zeros, as it may be taken from a wheel.
     fn member(length: usize, level: flate2::Compression) -> Vec<u8> {
@@ -188,11 +185,11 @@ mod tests {
         let lengths = segment.facts().members.clone();
         let unpacking = Unpacking::new(Compression::Gzip(6), lengths);
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
-        let crew = Crew::new(NonZeroUsize::MIN).unwrap();
-        let mut batch = crew.batch(&|| Ok(())).unwrap();
+        let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
+        let mut lease = pool.turn(CancelCheck::default()).lease().unwrap();
         let (mut compressed, mut content) = (0, 0);
         loop {
-            let piece = fetch.next(&mut batch).unwrap();
+            let piece = fetch.next(&mut lease).unwrap();
             if piece.is_empty() {
                 break;
             }

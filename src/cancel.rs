@@ -1,0 +1,107 @@
+//! Whether a request is still wanted, and waiting that ends when it is not.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// A request's cancellation, and the one place where its thread sleeps. Clones are the same.
+///
+/// Whatever the thread may wait for holds a clone and calls [`wake`](Self::wake) when it is ready,
+/// so nobody polls, and a cancel ends every wait at once.
+#[derive(Clone, Default)]
+pub struct CancelCheck(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl CancelCheck {
+    /// To be called often, with `?`: at least for each file and each few hundred kilobytes.
+    pub fn check(&self) -> Result<()> {
+        if self.0.cancelled.load(Ordering::SeqCst) { Err(Error::abandoned()) } else { Ok(()) }
+    }
+
+    /// Says that the request is no longer wanted.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Has the request's thread look again whether what it waits for is ready.
+    pub fn wake(&self) {
+        *self.0.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until `ready` gives something. Whoever makes it ready has to [`wake`](Self::wake).
+    pub fn wait_for<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        loop {
+            self.clear();
+            if let Some(value) = ready() {
+                return Ok(value);
+            }
+            self.check()?;
+            self.sleep(None);
+        }
+    }
+
+    /// Sleeps for so long, or until the request is cancelled.
+    pub fn pause(&self, time: Duration) -> Result<()> {
+        self.clear();
+        self.check()?;
+        self.sleep(Some(time));
+        self.check()
+    }
+
+    fn clear(&self) {
+        *self.0.woken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    fn sleep(&self, most: Option<Duration>) {
+        let woken = self.0.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        match most {
+            None => drop(self.0.changed.wait_while(woken, |woken| !*woken)),
+            Some(time) => drop(self.0.changed.wait_timeout_while(woken, time, |woken| !*woken)),
+        }
+    }
+}
+
+impl fmt::Debug for CancelCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelCheck").field(&self.0.cancelled).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_when_it_is_ready_or_cancelled() {
+        let cancel = CancelCheck::default();
+        let ready = Arc::new(AtomicBool::new(false));
+        let waiter = std::thread::spawn({
+            let (cancel, ready) = (cancel.clone(), ready.clone());
+            move || cancel.wait_for(|| ready.load(Ordering::SeqCst).then_some(7)).unwrap()
+        });
+        cancel.wake();
+        ready.store(true, Ordering::SeqCst);
+        cancel.wake();
+        assert_eq!(waiter.join().unwrap(), 7);
+
+        let waiter = std::thread::spawn({
+            let cancel = cancel.clone();
+            move || cancel.wait_for(|| None::<()>)
+        });
+        cancel.cancel();
+        assert!(waiter.join().unwrap().is_err());
+        assert!(cancel.check().is_err());
+        assert!(cancel.pause(Duration::from_secs(3600)).is_err(), "does not even begin");
+    }
+}
