@@ -37,7 +37,7 @@ use flight::Flights;
 pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
 use memory::Memory;
-use store::{Source, Store};
+use store::{Kind, Source, Store};
 
 use crate::cancel::CancelCheck;
 use crate::error::Result;

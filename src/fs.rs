@@ -13,9 +13,14 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::error::{Error, Result};
 
-pub use output::{Output, discard_unpublished};
+/// What to do about a source that changes.
+const UNTOUCHED: &str = "nothing may write to a source during a build";
+
+pub use output::{Output, discard_unpublished, folder, is_temporary};
 
 /// What a path is, itself: a symbolic link is not followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,21 +76,65 @@ pub fn read_link(path: &Path) -> Result<PathBuf> {
     std_fs::read_link(path).map_err(|source| Error::io("cannot read the link", path, source))
 }
 
+/// The first path on the way from the link at `path` that is not there; none if all is, or the
+/// way leads around in a circle.
+pub fn missing_end(path: &Path) -> Option<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..40 {
+        match std_fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => {
+                let text = std_fs::read_link(&path).ok()?;
+                path = path.parent().unwrap_or(Path::new("/")).join(text);
+            }
+            Ok(_) => return None,
+            Err(_) => return Some(path),
+        }
+    }
+    None
+}
+
+/// The path, from the root on; links stay.
+pub fn absolute(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What tells a place for a file from all others: its folder without links, and its name there.
+pub fn identity(path: &Path) -> PathBuf {
+    let known = canonical(folder(path)).unwrap_or_else(|| folder(path).to_owned());
+    path.file_name().map_or_else(|| known.clone(), |name| known.join(name))
+}
+
 /// The absolute path without links that `path` leads to; none if it leads nowhere.
 pub fn canonical(path: &Path) -> Option<PathBuf> {
     std_fs::canonicalize(path).ok()
 }
 
-/// The names in a directory with their kinds, sorted by name.
-pub fn read_dir(path: &Path) -> Result<Vec<(OsString, Kind)>> {
+/// Something in a directory.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: OsString,
+    /// What it is, itself.
+    pub kind: Kind,
+    /// Which file it is, if it is a regular one.
+    pub file: Option<Stamp>,
+}
+
+/// What is in a directory, sorted by name.
+pub fn read_dir(path: &Path) -> Result<Vec<Member>> {
     let fail = |source| Error::io("cannot read the directory", path, source);
     let mut names = Vec::new();
     for entry in std_fs::read_dir(path).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let kind = entry.file_type().map_err(fail)?.into();
-        names.push((entry.file_name(), kind));
+        let file = match kind {
+            Kind::File => Some(Stamp::of(&entry.metadata().map_err(fail)?)),
+            _ => None,
+        };
+        names.push(Member { name: entry.file_name(), kind, file });
     }
-    names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(names)
 }
 
@@ -103,8 +152,8 @@ pub struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
-    modified: (i64, i64),
     changed: (i64, i64),
+    executable: bool,
 }
 
 impl Stamp {
@@ -113,9 +162,37 @@ impl Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+            executable: metadata.mode() & 0o100 != 0,
         }
+    }
+
+    /// The stamp of the regular file that `path` leads to.
+    pub fn read(path: &Path) -> Result<Self> {
+        let metadata =
+            std_fs::metadata(path).map_err(|source| Error::io("cannot read", path, source))?;
+        if !metadata.is_file() {
+            return Err(Error::input("not a regular file:").at(path));
+        }
+        Ok(Self::of(&metadata))
+    }
+
+    /// The file's length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the file's owner may execute it.
+    pub fn is_executable(&self) -> bool {
+        self.executable
+    }
+
+    /// Whether both are of one file. Some file systems number their files anew at will: there the
+    /// time of the last change has to do.
+    fn is_same_file(&self, other: &Self) -> bool {
+        self.device == other.device
+            && (self.inode == other.inode
+                || self.size == other.size && self.changed == other.changed)
     }
 
     /// When the file last changed, by the clock of the system, since 1970. Unlike the time of
@@ -131,12 +208,37 @@ impl Input {
     /// Opens a regular file.
     pub fn open(path: &Path) -> Result<Self> {
         let fail = |source| Error::io("cannot read", path, source);
-        let file = File::open(path).map_err(fail)?;
+        // The open of a FIFO waits for a writer, and that of a terminal makes it the process's own.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty());
+        let file = File::from(file.map_err(|errno| fail(errno.into()))?);
         let metadata = file.metadata().map_err(fail)?;
         if !metadata.is_file() {
             return Err(Error::input("not a regular file:").at(path));
         }
         Ok(Self { file, path: path.to_owned(), stamp: Stamp::of(&metadata) })
+    }
+
+    /// Opens the file that was seen at `path` before.
+    pub fn reopen(path: &Path, seen: &Stamp) -> Result<Self> {
+        let input = Self::open(path)?;
+        if input.stamp.is_same_file(seen) {
+            if input.stamp.size == seen.size { Ok(input) } else { Err(input.changed()) }
+        } else {
+            Err(Error::input("another file took the place of").at(path).hint(UNTOUCHED))
+        }
+    }
+
+    /// Where the file was.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fails if the file has changed since it was opened.
+    pub fn expect_unchanged(&self) -> Result<()> {
+        let now =
+            self.file.metadata().map_err(|source| Error::io("cannot read", &self.path, source));
+        if Stamp::of(&now?) == self.stamp { Ok(()) } else { Err(self.changed()) }
     }
 
     /// The file's length in bytes when it was opened.
@@ -173,14 +275,7 @@ impl Input {
 
     /// The error for a file that is not as long as it was when it was opened.
     pub fn changed(&self) -> Error {
-        Error::input(format!("the file changed from {} bytes while it was read:", self.size()))
-            .at(&*self.path)
-            .hint("nothing may write to a source during a build")
-    }
-
-    fn is_same_file(&self, other: &Self) -> bool {
-        let identity = |input: &Self| (input.stamp.device, input.stamp.inode);
-        identity(self) == identity(other)
+        Error::input("the file changed while it was read:").at(&*self.path).hint(UNTOUCHED)
     }
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {
@@ -195,9 +290,17 @@ impl Input {
     }
 }
 
-/// The whole content of a small file.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std_fs::read(path).map_err(|source| Error::io("cannot read", path, source))
+/// The whole content of a regular file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut input = Input::open(path)?;
+    let size = input.size();
+    if size > limit {
+        let what = format!("{size} bytes are more than the {limit} that are read of");
+        return Err(Error::input(what).at(path));
+    }
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A file for what is no output: it is there, and grows, from the start.
@@ -206,17 +309,20 @@ pub fn create(path: &Path) -> Result<File> {
 }
 
 /// Whether two regular files hold the same bytes.
-pub fn same_content(a: &Path, b: &Path) -> Result<bool> {
-    let (mut a, mut b) = (Input::open(a)?, Input::open(b)?);
+pub fn same_content(
+    (mut a, mut b): (Input, Input),
+    check: &dyn Fn() -> Result<()>,
+) -> Result<bool> {
     if a.size() != b.size() {
         return Ok(false);
     }
-    if a.is_same_file(&b) {
+    if (a.stamp.device, a.stamp.inode) == (b.stamp.device, b.stamp.inode) {
         return Ok(true);
     }
     let (mut bytes_a, mut bytes_b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let mut left = a.size();
     while left > 0 {
+        check()?;
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes_a.len());
         a.read_exact(&mut bytes_a[..length])?;
         b.read_exact(&mut bytes_b[..length])?;

@@ -12,6 +12,7 @@ pub mod compress;
 pub(crate) mod filter;
 mod links;
 pub mod metadata;
+mod node;
 mod paths;
 pub mod plan;
 mod sandbox;
@@ -19,10 +20,12 @@ pub mod segment;
 pub mod spec;
 pub mod tar;
 mod walk;
+pub mod warnings;
 pub mod wheel;
 
 pub use filter::Filter;
 pub use spec::LayerSpec;
+pub use warnings::Warnings;
 
 /// Asks whether the work is still wanted; an error means that it is not.
 pub type Checkpoint<'a> = &'a (dyn Fn() -> crate::error::Result<()> + Sync);

@@ -38,7 +38,11 @@ fn run() -> Result<ExitCode> {
         Invocation::Once(startup, arguments) => {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
             let answer = Service::once(startup)?.perform(arguments, &CancelToken::new())?;
-            drop(io::stderr().write_all(answer.notes.as_bytes()));
+            let mut notes = answer.notes;
+            for (_, line) in &answer.warnings {
+                notes = format!("{notes}pylayer: warning: {line}\n");
+            }
+            drop(io::stderr().write_all(notes.as_bytes()));
             print(&answer.text)
         }
     }

@@ -27,6 +27,7 @@ use crate::layer::metadata::{self, Blob};
 use crate::layer::plan::{PackagePlan, Plan, plan};
 use crate::layer::segment::{self, Sink as _};
 use crate::layer::spec::Targets;
+use crate::layer::warnings::Kind as Warning;
 use crate::layer::wheel::Wheels;
 use crate::layer::{Checkpoint, LayerSpec};
 use crate::observe::Stopwatch;
@@ -64,8 +65,12 @@ pub fn build(
     context: &BuildContext<'_>,
 ) -> Result<(Finished, Report)> {
     let mut report = Report::start();
-    let plan = debug_span!("plan").in_scope(|| plan(spec, context.check))?;
+    let mut plan = debug_span!("plan").in_scope(|| plan(spec, context.check))?;
     report.planned();
+    report.warnings = std::mem::take(&mut plan.warnings);
+    if !spec.compression.fits_name(&targets.blob) {
+        report.warnings.add(Warning::OutputName, targets.blob.display().to_string());
+    }
     let common = Common { compression: spec.compression, attributes: spec.attributes };
     let output = Output::create(&targets.blob)?;
     let (blob, facts) = match context.cache {
@@ -102,8 +107,12 @@ fn straight(
     blob.end_segment()?;
     for package in &plan.packages {
         let (_span, watch) = (span(package).entered(), Stopwatch::start());
-        let wheels = Wheels::open(&package.wheels)?;
+        let wheels = Wheels::open(&package.wheels, context.check)?;
         segment::write_package(package, &wheels, attributes, &mut blob, context.check, None)?;
+        if !package.wheels.is_empty() {
+            blob.settle()?;
+            finish_wheels(&wheels, report)?;
+        }
         report.add(package, Source::Alone, watch.elapsed());
     }
     segment::write_tail(&mut blob)?;
@@ -111,6 +120,15 @@ fn straight(
         (output, _, Some(hashes)) => Ok((output, hashes.finish())),
         (_, _, None) => Err(Error::new(Fault::Internal, "a layer was not hashed")),
     }
+}
+
+/// Makes sure of what was taken from wheels, and warns of those that had nothing to give.
+fn finish_wheels(wheels: &Wheels, report: &mut Report) -> Result<()> {
+    wheels.expect_unchanged()?;
+    for wheel in wheels.useless() {
+        report.warnings.add(Warning::Wheel, wheel);
+    }
+    Ok(())
 }
 
 /// A package's part in a trace.

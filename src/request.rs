@@ -5,6 +5,8 @@
 
 mod encoding;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
@@ -14,9 +16,10 @@ use lexopt::Arg::{Long, Short, Value};
 
 use crate::error::{Error, Result};
 use crate::flags::{number, text, usage};
+use crate::fs;
 use crate::layer::compress::Compression;
 use crate::layer::spec::{
-    Attributes, DEFAULT_MODE, Destination, Elsewhere, LayerSpec, Package, Source, SourcePath,
+    Attributes, Destination, Elsewhere, LayerSpec, Mode, Outputs, Package, Source, SourcePath,
     Targets, What, check_mode,
 };
 use crate::layer::{Filter, spec};
@@ -30,6 +33,7 @@ pub struct LayerRequest {
     attributes: Attributes,
     packages: Vec<PackageRequest>,
     elsewhere: Vec<Item>,
+    base_directories: Vec<OsString>,
     explain: bool,
 }
 
@@ -40,6 +44,7 @@ struct PackageRequest {
     wheels: Vec<OsString>,
     include: Vec<String>,
     exclude: Vec<String>,
+    keeps_bytecode: bool,
     items: Vec<Item>,
 }
 
@@ -49,7 +54,7 @@ struct Item {
     kind: ItemKind,
     value: OsString,
     to: Option<OsString>,
-    mode: Option<u32>,
+    mode: Option<Mode>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +63,7 @@ enum ItemKind {
     File,
     Symlink,
     Empty,
+    Directory,
     Elsewhere,
 }
 
@@ -68,6 +74,7 @@ impl ItemKind {
             Self::File => "--file",
             Self::Symlink => "--symlink",
             Self::Empty => "--empty",
+            Self::Directory => "--directory",
             Self::Elsewhere => "--elsewhere",
         }
     }
@@ -90,6 +97,7 @@ impl LayerRequest {
                 "file" => ItemKind::File,
                 "symlink" => ItemKind::Symlink,
                 "empty" => ItemKind::Empty,
+                "directory" => ItemKind::Directory,
                 "elsewhere" => ItemKind::Elsewhere,
                 _ => {
                     let last = if last_is_elsewhere {
@@ -110,7 +118,7 @@ impl LayerRequest {
                 }
             };
             let value = match kind {
-                ItemKind::Empty => OsString::new(),
+                ItemKind::Empty | ItemKind::Directory => OsString::new(),
                 _ => parser.value().map_err(usage(HINT))?,
             };
             last_is_elsewhere = kind == ItemKind::Elsewhere;
@@ -136,6 +144,8 @@ impl LayerRequest {
             "wheel",
             "include",
             "exclude",
+            "bytecode",
+            "base-directory",
         ];
         if !known.contains(&flag) {
             return Err(usage(HINT)(Long(flag).unexpected()));
@@ -150,6 +160,14 @@ impl LayerRequest {
             "group" => self.attributes.group = number(flag, &value, 0, u32::MAX.into())?,
             "mtime" => self.attributes.mtime = number(flag, &value, 0, i64::MAX as u64)?,
             "package" => self.packages.push(PackageRequest { name: value, ..Default::default() }),
+            "base-directory" => self.base_directories.push(value),
+            "bytecode" if value == "keep" => {
+                self.packages.last_mut().ok_or_else(package)?.keeps_bytecode = true;
+            }
+            "bytecode" => {
+                let what = format!("`--bytecode={}` is not `keep`", value.display());
+                return Err(Error::usage(what).hint(HINT));
+            }
             "wheel" => self.packages.last_mut().ok_or_else(package)?.wheels.push(value),
             "include" | "exclude" => {
                 let package = self.packages.last_mut().ok_or_else(package)?;
@@ -172,9 +190,6 @@ impl LayerRequest {
         let missing = || Error::usage("`--output` is missing").hint(HINT);
         let blob = base.join(self.output.as_ref().ok_or_else(missing)?);
         let metadata = self.metadata.as_ref().map(|path| base.join(path));
-        if metadata.as_ref() == Some(&blob) {
-            return Err(Error::usage("`--output` and `--metadata` are the same file"));
-        }
         Ok(Targets { blob, metadata })
     }
 
@@ -183,18 +198,24 @@ impl LayerRequest {
         let request = encoding::repair(self, base);
         let targets = request.targets(base)?;
         let mut packages: Vec<Package> = Vec::new();
-        for PackageRequest { name, wheels, include, exclude, items } in request.packages {
-            let filter = Arc::new(Filter::new(&include, &exclude)?);
+        let mut by_name = BTreeMap::new();
+        for package in request.packages {
+            let PackageRequest { name, wheels, include, exclude, keeps_bytecode, items } = package;
+            let filter = Arc::new(Filter::new(&include, &exclude, keeps_bytecode)?);
             let sources = items.into_iter().map(|item| item.source(&filter, base));
             let sources = sources.collect::<Result<Vec<_>>>()?;
             let wheels = wheels.into_iter().map(|wheel| SourcePath::new(base, wheel));
             let name = name.into_vec();
-            match packages.iter_mut().find(|package| package.name == name) {
-                Some(package) => {
+            match by_name.entry(name.clone()) {
+                Entry::Occupied(at) => {
+                    let package: &mut Package = &mut packages[*at.get()];
                     package.sources.extend(sources);
                     package.wheels.extend(wheels);
                 }
-                None => packages.push(Package { name, sources, wheels: wheels.collect() }),
+                Entry::Vacant(place) => {
+                    place.insert(packages.len());
+                    packages.push(Package { name, sources, wheels: wheels.collect() });
+                }
             }
         }
         let elsewhere = request.elsewhere.into_iter().map(|item| {
@@ -205,7 +226,19 @@ impl LayerRequest {
             attributes: request.attributes,
             packages,
             elsewhere: elsewhere.collect::<Result<_>>()?,
+            base_directories: request
+                .base_directories
+                .iter()
+                .map(|path| Destination::new(path.as_bytes()))
+                .collect::<Result<_>>()?,
+            directory: fs::absolute(base),
+            outputs: Outputs::new(targets.files()),
         };
+        if let [blob, metadata] = &*targets.files().map(fs::identity).collect::<Vec<_>>()
+            && blob == metadata
+        {
+            return Err(Error::usage("`--output` and `--metadata` are the same file"));
+        }
         Ok((targets, spec))
     }
 
@@ -238,12 +271,18 @@ impl Item {
             let what = format!("`{}={}` has no `--to`", self.kind.flag(), self.value.display());
             return Err(Error::usage(what).hint(HINT));
         };
+        if self.kind == ItemKind::File && to.as_bytes().ends_with(b"/") && to != "/" {
+            let what = format!("`--to={}` names a directory for a file", to.display());
+            let name = Path::new(&self.value).file_name().unwrap_or_default().display();
+            return Err(Error::input(what)
+                .hint(format!("write the file's whole path: `--to={}{name}`", to.display())));
+        }
         Destination::new(to.as_bytes())
     }
 
     fn source(self, filter: &Arc<Filter>, base: &Path) -> Result<Source> {
         let to = self.destination()?;
-        let mode = check_mode(self.mode.unwrap_or(DEFAULT_MODE), &to)?;
+        let mode = check_mode(self.mode.unwrap_or_default(), &to)?;
         let what = match self.kind {
             ItemKind::Tree => {
                 let path = SourcePath::new(base, self.value);
@@ -251,6 +290,7 @@ impl Item {
             }
             ItemKind::File => What::File(SourcePath::new(base, self.value)),
             ItemKind::Symlink => What::Symlink(self.value.into_vec()),
+            ItemKind::Directory => What::Directory,
             ItemKind::Empty | ItemKind::Elsewhere => What::Empty,
         };
         Ok(Source { what, to, mode })
@@ -269,10 +309,13 @@ fn attach(last: Option<&mut Item>, flag: &str, value: OsString) -> Result<()> {
         return once(&mut item.to, flag, value);
     }
     let digits = text(flag, &value)?;
+    if digits == "keep" {
+        return once(&mut item.mode, flag, Mode::Keep);
+    }
     let octal = digits.bytes().all(|byte| byte.is_ascii_digit());
     match u32::from_str_radix(digits, 8) {
-        Ok(mode) if octal && mode <= 0o7777 => once(&mut item.mode, flag, mode),
-        _ => Err(Error::usage(format!("`--mode={digits}` is not an octal mode"))),
+        Ok(mode) if octal && mode <= 0o7777 => once(&mut item.mode, flag, Mode::Fixed(mode)),
+        _ => Err(Error::usage(format!("`--mode={digits}` is not an octal mode or `keep`"))),
     }
 }
 
@@ -283,9 +326,12 @@ fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
     }
 }
 
+/// The longest params file, in bytes: far more than any build's, and not all of a memory.
+const PARAMS: u64 = 1 << 30;
+
 /// The arguments in a params file: one a line, as they stand (Bazel's format "multiline").
 pub fn read_params_file(path: &Path) -> Result<Vec<OsString>> {
-    let bytes = crate::fs::read(path)?;
+    let bytes = fs::read(path, PARAMS)?;
     let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     if bytes.is_empty() {
         return Ok(Vec::new());

@@ -16,6 +16,7 @@ use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
 use crate::pipeline::{self, BuildContext, Claims, Functions};
 use crate::request::LayerRequest;
@@ -39,6 +40,8 @@ pub struct Answer {
     pub text: String,
     /// What explains the work: goes to standard error.
     pub notes: String,
+    /// What is probably not meant: goes to standard error, and to a worker's log.
+    pub warnings: Vec<(Warning, String)>,
 }
 
 /// Where an action comes from.
@@ -135,7 +138,8 @@ impl Service {
         info!("{}", report.times());
         report.explain().lines().for_each(|line| debug!("{line}"));
         let notes = if explains { report.explain() } else { String::new() };
-        Ok(Answer { notes, ..Answer::default() })
+        let warnings = report.warnings.lines().collect();
+        Ok(Answer { notes, warnings, ..Answer::default() })
     }
 
     fn look_after(&self, request: CacheRequest) -> Result<String> {
@@ -247,7 +251,16 @@ impl Handler for Service {
         let _verbose = Verbose::new(request.verbosity);
         let _span = info_span!("request", id = request.request_id).entered();
         match self.act(arguments(request), origin) {
-            Ok(Answer { text, notes }) => Ok(Reply { exit_code: 0, output: text + &notes }),
+            Ok(Answer { text, notes, warnings }) => {
+                let mut output = text + &notes;
+                for (kind, line) in warnings {
+                    warn!("{line}");
+                    if kind.is_for_users() {
+                        output = format!("{output}pylayer: warning: {line}\n");
+                    }
+                }
+                Ok(Reply { exit_code: 0, output })
+            }
             Err(error) if error.fault() == Fault::Abandoned => Err(Abandoned),
             Err(error) => Ok(Reply {
                 exit_code: error.fault().exit_code().into(),

@@ -24,8 +24,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "cache", "cancel", "check", "cli", "error", "fs", "observe", "pipeline", "request",
-            "workers",
+            "cache", "cancel", "check", "cli", "error", "fs", "layer", "observe", "pipeline",
+            "request", "workers",
         ],
     ),
     ("workers", &["cancel", "error", "layer"]),

@@ -8,9 +8,8 @@ fn wheel() -> Folder {
         ("t/a/x.py", "x"),
         ("t/a/__pycache__/x.pyc", "pyc"),
         ("t/p-1.dist-info/RECORD", "r"),
-        ("t/p-1.dist-info/WHEEL", "w"),
-        ("t/p-1.dist-info/INSTALLER", "i"),
-        ("t/p-1.dist-info/REQUESTED", ""),
+        ("t/p-1.dist-info/direct_url.json", "{}"),
+        ("t/p-1.dist-info/uv_cache.json", "{}"),
         ("t/p-1.dist-info/METADATA", "m"),
         ("t/p.whl", "whl"),
         ("f", "file"),
@@ -18,7 +17,7 @@ fn wheel() -> Folder {
 }
 
 #[test]
-fn directories_come_first_then_packages_by_name_then_the_end() {
+fn directories_come_first_then_packages_by_size_then_the_end() {
     let folder = wheel();
     let sources = ["--package=z", "--file=f", "--to=app/0", "--package=a", "--tree=t", "--to=app"];
     let archive = folder.layer(&[&["--compression=none"], &sources[..]].concat());
@@ -30,6 +29,8 @@ fn directories_come_first_then_packages_by_name_then_the_end() {
         "app/a/x.py",
         "app/b.py",
         "app/p-1.dist-info/METADATA",
+        "app/p-1.dist-info/RECORD",
+        "app/p.whl",
         "app/0",
     ];
     assert_eq!(paths, expected);
@@ -64,7 +65,7 @@ fn entries_have_the_attributes_asked_for() {
         ("usr/", "d", 0o755, root, 7),
         ("usr/local/", "d", 0o755, root, 7),
         ("usr/local/lib/", "d", 0o755, root, 7),
-        ("usr/local/lib/python3/", "d", 0o755, user, 7),
+        ("usr/local/lib/python3/", "d", 0o755, root, 7),
         ("sh", "l /bin/sh", 0o755, user, 7),
         ("tmp/e", "f", 0o755, user, 7),
         ("usr/local/lib/python3/f", "f", 0o640, user, 7),
@@ -224,7 +225,7 @@ fn a_segment_depends_on_its_package_alone() {
             alone[at..alone.len() - tail.len()].to_vec()
         };
         let (segment_t, segment_u) = (segment(&alone_t), segment(&alone_u));
-        let merged = [segment_t, segment_u, tail.clone()].concat();
+        let merged = [segment_u, segment_t, tail.clone()].concat();
         assert!(both.ends_with(&merged), "{compression}");
     }
 }

@@ -10,7 +10,7 @@ fn packages() -> Folder {
     folder.file(&format!("{site}/torch/lib/libtorch.so.2"), &vec![0; 28 << 20]);
     folder.file(&format!("{site}/torch/__init__.py"), &vec![0; 2 << 20]);
     folder.file(&format!("{site}/torch/__pycache__/x.pyc"), &vec![0; 50 << 20]);
-    folder.file(&format!("{site}/torch-2.dist-info/RECORD"), &vec![0; 50 << 20]);
+    folder.file(&format!("{site}/torch-2.dist-info/direct_url.json"), &vec![0; 50 << 20]);
     folder.link(&format!("{site}/torch/lib/libtorch.so"), "libtorch.so.2");
     folder.file("six.py", b"six");
     folder

@@ -50,13 +50,13 @@ fn links_between_sources_become_relative_links_between_destinations() {
         "--to=etc/c",
     ]);
     let expected = [
-        ("opt/one/lib/a.so", "f"),
         ("app/two/a.so", "l ../../opt/one/lib/a.so"),
         ("app/two/b.py", "f"),
         ("app/two/c", "l ../../etc/c"),
         ("app/two/libs", "l ../../opt/one/lib"),
         ("app/two/out.so", "l ../../opt/one/lib/a.so"),
         ("etc/c", "f"),
+        ("opt/one/lib/a.so", "f"),
     ];
     assert_eq!(listing(&found), expected);
 }

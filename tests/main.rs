@@ -10,6 +10,7 @@ mod consumers;
 mod determinism;
 mod environment;
 mod links;
+mod meant;
 mod memory;
 mod observe;
 mod promises;

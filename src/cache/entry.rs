@@ -1,8 +1,13 @@
 //! The form of what the index holds: a few numbers, sealed against damage.
 //!
 //! ```text
-//! payload, little-endian │ BLAKE3 of the payload, 32 bytes
+//! payload, little-endian │ BLAKE3 of format, kind, key, and payload, 32 bytes
 //! ```
+//!
+//! What is stored is bound to its name: an intact entry under another key, or of another kind, is
+//! damage.
+
+use super::{FORMAT, Key, Kind};
 
 /// What the index knows about a segment.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,19 +29,19 @@ impl Facts {
         self.members.iter().map(|&(_, uncompressed)| u64::from(uncompressed)).sum()
     }
 
-    /// The entry's bytes, sealed.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The bytes of the entry with this key, sealed.
+    pub(super) fn encode(&self, key: &Key) -> Vec<u8> {
         let mut bytes = self.blob.to_vec();
         for (compressed, uncompressed) in &self.members {
             bytes.extend_from_slice(&compressed.to_le_bytes());
             bytes.extend_from_slice(&uncompressed.to_le_bytes());
         }
-        seal(bytes)
+        seal(Kind::Segment, key, bytes)
     }
 
-    /// Reads an entry; none if it is damaged.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (blob, members) = open(bytes)?.split_first_chunk()?;
+    /// Reads the entry with this key; none if it is damaged.
+    pub(super) fn decode(key: &Key, bytes: &[u8]) -> Option<Self> {
+        let (blob, members) = open(Kind::Segment, key, bytes)?.split_first_chunk()?;
         let (members, []) = members.as_chunks::<8>() else {
             return None;
         };
@@ -48,21 +53,28 @@ impl Facts {
 }
 
 /// Adds the seal to a payload.
-pub(super) fn seal(mut payload: Vec<u8>) -> Vec<u8> {
-    let seal = blake3::hash(&payload);
+pub(super) fn seal(kind: Kind, key: &Key, mut payload: Vec<u8>) -> Vec<u8> {
+    let seal = hash(kind, key, &payload);
     payload.extend_from_slice(seal.as_bytes());
     payload
 }
 
-/// The payload of sealed bytes; none if they are damaged.
-pub(super) fn open(bytes: &[u8]) -> Option<&[u8]> {
+/// The payload of sealed bytes; none if they are damaged, or are another entry's.
+pub(super) fn open<'a>(kind: Kind, key: &Key, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (payload, seal) = bytes.split_last_chunk::<32>()?;
-    (blake3::hash(payload).as_bytes() == seal).then_some(payload)
+    (hash(kind, key, payload).as_bytes() == seal).then_some(payload)
+}
+
+fn hash(kind: Kind, key: &Key, payload: &[u8]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&FORMAT.to_le_bytes()).update(&[kind.tag()]).update(key.bytes());
+    hasher.update(payload).finalize()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::KeyBuilder;
     use proptest::prelude::*;
 
     proptest! {
@@ -73,18 +85,22 @@ mod tests {
             at: proptest::sample::Index,
             bit in 0..8_u32,
         ) {
+            let [key, other] = ["one", "two"].map(|name| KeyBuilder::new(name).finish());
             let facts = Facts { blob, members };
-            let mut bytes = facts.encode();
-            prop_assert_eq!(Facts::decode(&bytes), Some(facts));
-            prop_assert_eq!(Facts::decode(&bytes[..at.index(bytes.len())]), None);
+            let mut bytes = facts.encode(&key);
+            prop_assert_eq!(Facts::decode(&key, &bytes), Some(facts));
+            prop_assert_eq!(Facts::decode(&other, &bytes), None);
+            prop_assert_eq!(open(Kind::Border, &key, &bytes), None);
+            prop_assert_eq!(Facts::decode(&key, &bytes[..at.index(bytes.len())]), None);
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
-            prop_assert_eq!(Facts::decode(&bytes), None);
+            prop_assert_eq!(Facts::decode(&key, &bytes), None);
         }
 
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
-            prop_assert_eq!(Facts::decode(&bytes), None);
+            let key = KeyBuilder::new("one").finish();
+            prop_assert_eq!(Facts::decode(&key, &bytes), None);
         }
     }
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::Key;
 use super::entry::{self, Facts};
-use super::store::{Kind, place, version_folder};
+use super::store::{Kind, place, read_entry, version_folder};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, directory};
@@ -87,8 +88,8 @@ impl Folder {
             found(intact);
         }
         for (path, _) in files(&self.root, Kind::Segment) {
-            let facts = fs::read(&path).ok().and_then(|bytes| Facts::decode(&bytes));
-            let blob = facts.map(|facts| (place(&self.root, Kind::Blob, &hex(&facts.blob)), facts));
+            let blob =
+                facts(&path).map(|facts| (place(&self.root, Kind::Blob, &hex(&facts.blob)), facts));
             let intact = blob.is_some_and(|(blob, facts)| {
                 Input::open(&blob).is_ok_and(|input| input.size() == facts.size())
             });
@@ -98,7 +99,9 @@ impl Folder {
             found(intact);
         }
         for (path, _) in files(&self.root, Kind::Border) {
-            let intact = fs::read(&path).is_ok_and(|bytes| entry::open(&bytes).is_some());
+            let intact = key(&path).zip(read_entry(&path, Kind::Border));
+            let intact = intact
+                .is_some_and(|(key, bytes)| entry::open(Kind::Border, &key, &bytes).is_some());
             if !intact {
                 fs::remove(&path);
             }
@@ -120,6 +123,15 @@ impl Folder {
                 .because(source)
         })
     }
+}
+
+fn key(path: &Path) -> Option<Key> {
+    Key::from_hex(path.file_name()?)
+}
+
+/// What the entry of a segment says; none if it is damaged.
+fn facts(path: &Path) -> Option<Facts> {
+    Facts::decode(&key(path)?, &read_entry(path, Kind::Segment)?)
 }
 
 /// All files of one kind, with their paths.
@@ -162,8 +174,7 @@ pub(super) fn collect(root: &Path, limit: u64) -> Result<u64> {
         files(root, Kind::Blob).into_iter().collect();
     let mut items = Vec::new();
     for (path, file) in files(root, Kind::Segment) {
-        let facts = fs::read(&path).ok().and_then(|bytes| Facts::decode(&bytes));
-        let blob = facts.map(|facts| place(root, Kind::Blob, &hex(&facts.blob)));
+        let blob = facts(&path).map(|facts| place(root, Kind::Blob, &hex(&facts.blob)));
         // Of two entries with one blob, the first takes it along; the other becomes a miss.
         let size = blob.as_ref().and_then(|blob| blobs.remove(blob)).map_or(0, |blob| blob.size);
         let paths = std::iter::once(path).chain(blob).collect();
@@ -218,6 +229,6 @@ pub(super) fn count(root: &Path, counts: [(&str, u64); 2]) {
 }
 
 fn counter(path: &Path) -> u64 {
-    let bytes = fs::read(path).ok().and_then(|bytes| bytes.try_into().ok());
+    let bytes = fs::read(path, 8).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.map_or(0, u64::from_le_bytes)
 }

@@ -1,18 +1,36 @@
 //! Keys: what decides a segment's bytes, and nothing else.
 
+use std::ffi::OsStr;
 use std::fmt;
 
 use crate::digest::hex;
 
 /// The version of everything that is stored: the keys' contents, the entries' form, and the
 /// folders' names. It changes whenever one of them does.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What something in the cache is known by.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key([u8; 32]);
 
 impl Key {
+    /// The key's bytes.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Reads a key from 64 lower-case hex digits.
+    pub(super) fn from_hex(digits: &OsStr) -> Option<Self> {
+        let (pairs, []) = digits.as_encoded_bytes().as_chunks::<2>() else { return None };
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?));
+        Some(Self(bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()?))
+    }
+
     /// The key as 64 hex digits.
     pub fn hex(&self) -> String {
         hex(&self.0)

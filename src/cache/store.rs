@@ -42,6 +42,28 @@ impl Kind {
             Self::Border => "borders",
         }
     }
+
+    pub(super) const fn tag(self) -> u8 {
+        match self {
+            Self::Blob => 1,
+            Self::Segment => 2,
+            Self::Border => 3,
+        }
+    }
+
+    /// The most bytes of an entry of this kind that is read whole; blobs never are.
+    pub(super) const fn limit(self) -> u64 {
+        match self {
+            Self::Blob => 0,
+            Self::Segment => 64 << 20,
+            Self::Border => 4 << 10,
+        }
+    }
+}
+
+/// The entry of this kind and key; none if there is none, or it is damaged.
+pub(super) fn read_entry(path: &Path, kind: Kind) -> Option<Vec<u8>> {
+    fs::read(path, kind.limit()).ok()
 }
 
 /// The folder of this version below a cache folder.
@@ -87,8 +109,11 @@ impl Store {
     /// A segment's facts and where its bytes are.
     pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), Why> {
         let path = place(&self.root, Kind::Segment, &key.hex());
-        let bytes = fs::read(&path).map_err(|_| Why::Unknown)?;
-        let found = Facts::decode(&bytes).and_then(|facts| {
+        if !fs::exists(&path) {
+            return Err(Why::Unknown);
+        }
+        let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
+        let found = facts.and_then(|facts| {
             let blob = place(&self.root, Kind::Blob, &hex(&facts.blob));
             let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
             let (root, key, verified) = (self.root.clone(), *key, self.verified.clone());
@@ -130,8 +155,9 @@ impl Store {
     /// Stores a segment: the blob, then the entry that names it.
     pub(super) fn put(&self, key: &Key, facts: &Facts, blob: Output) {
         let name = hex(&facts.blob);
-        let stored = publish(blob, &place(&self.root, Kind::Blob, &name))
-            .and_then(|()| write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode()));
+        let stored = publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
+            write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
+        });
         if stored.is_ok() {
             self.stored.fetch_add(facts.size(), Ordering::Relaxed);
         }
@@ -139,8 +165,11 @@ impl Store {
 
     pub(super) fn border(&self, key: &Key) -> Option<Vec<u8>> {
         let path = place(&self.root, Kind::Border, &key.hex());
-        let bytes = fs::read(&path).ok()?;
-        let border = entry::open(&bytes).map(<[u8]>::to_vec);
+        if !fs::exists(&path) {
+            return None;
+        }
+        let bytes = read_entry(&path, Kind::Border).unwrap_or_default();
+        let border = entry::open(Kind::Border, key, &bytes).map(<[u8]>::to_vec);
         match border {
             Some(_) => directory::touch(&path),
             None => fs::remove(&path),
@@ -151,7 +180,7 @@ impl Store {
     pub(super) fn put_border(&self, key: &Key, border: &[u8]) {
         let path = place(&self.root, Kind::Border, &key.hex());
         // What cannot be stored is found out again.
-        drop(write(&path, &entry::seal(border.to_vec())));
+        drop(write(&path, &entry::seal(Kind::Border, key, border.to_vec())));
     }
 
     pub(super) fn lock_file(&self, key: &Key) -> PathBuf {
@@ -176,7 +205,7 @@ impl Store {
 /// Removes a segment's entry and, if it can still be told, its blob.
 pub(super) fn remove(root: &Path, key: &Key) {
     let path = place(root, Kind::Segment, &key.hex());
-    let facts = fs::read(&path).ok().and_then(|bytes| Facts::decode(&bytes));
+    let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
     fs::remove(&path);
     if let Some(facts) = facts {
         fs::remove(&place(root, Kind::Blob, &hex(&facts.blob)));

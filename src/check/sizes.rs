@@ -29,8 +29,8 @@ pub(super) fn measure(
         for path in paths {
             match fs::kind_followed(path.full()) {
                 Some(Kind::Directory) => {
-                    for (relative, file) in shipped(path, check)? {
-                        package.add(&relative, Input::open(&file)?.size());
+                    for (relative, bytes) in shipped(path, check)? {
+                        package.add(&relative, bytes);
                     }
                 }
                 _ => package.bytes += Input::open(path.full())?.size(),

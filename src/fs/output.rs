@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
 
+use super::Kind;
 use crate::error::{Error, Result};
 
 /// Named temporary files that are neither published nor dropped yet.
@@ -46,13 +46,18 @@ pub struct Output {
 struct Temporary(PathBuf);
 
 impl Temporary {
-    /// A name beside `target` that no other output of any process has.
-    fn beside(target: &Path) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent(target).join(format!(".pylayer-{}-{number}.tmp", std::process::id()));
-        unpublished().insert(path.clone());
-        Self(path)
+    /// A name beside `target` that no other output of any process on any machine has: process ids
+    /// are the same in two containers that share a folder.
+    fn beside(target: &Path) -> io::Result<Self> {
+        let mut random = [0_u8; 16];
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+        let name = format!("{PREFIX}{:032x}{SUFFIX}", u128::from_ne_bytes(random));
+        Ok(Self(folder(target).join(name)))
+    }
+
+    /// Says that the file is there, and so is to be removed.
+    fn made(&self) {
+        unpublished().insert(self.0.clone());
     }
 }
 
@@ -65,7 +70,18 @@ impl Drop for Temporary {
     }
 }
 
-fn parent(target: &Path) -> &Path {
+/// What the names of temporary files begin and end with.
+const PREFIX: &str = ".pylayer-";
+const SUFFIX: &str = ".tmp";
+
+/// Whether a file of this name is an output in the making.
+pub fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(PREFIX.as_bytes()) && name.ends_with(SUFFIX.as_bytes())
+}
+
+/// The folder that the file at `target` is in.
+pub fn folder(target: &Path) -> &Path {
     match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -75,8 +91,24 @@ fn parent(target: &Path) -> &Path {
 impl Output {
     /// Starts a file that will become `target`, whose directory must exist.
     pub fn create(target: &Path) -> Result<Self> {
-        if target.file_name().is_none() || target.is_dir() {
+        if target.file_name().is_none() {
             return Err(Error::input("cannot write a file at").at(target));
+        }
+        match std::fs::symlink_metadata(target).map(|metadata| Kind::from(metadata.file_type())) {
+            Err(_) | Ok(Kind::File) => {}
+            Ok(other) => {
+                let what = match other {
+                    Kind::Directory => "a directory",
+                    Kind::Symlink => "a link",
+                    Kind::Other(what) => what,
+                    Kind::File => "a file",
+                };
+                return Err(Error::input(format!("{what} is no place for an output:"))
+                    .at(target)
+                    .hint(
+                        "only a regular file is replaced; `--output=-` writes to standard output",
+                    ));
+            }
         }
         Self::stage(target).map_err(|source| {
             Error::io("cannot write", target, source)
@@ -90,15 +122,16 @@ impl Output {
     }
 
     fn stage(target: &Path) -> io::Result<Self> {
-        match anonymous(parent(target))? {
+        match anonymous(folder(target))? {
             Some(file) => Ok(Self { file, target: target.to_owned(), temporary: None }),
             None => Self::named(target),
         }
     }
 
     fn named(target: &Path) -> io::Result<Self> {
-        let temporary = Temporary::beside(target);
+        let temporary = Temporary::beside(target)?;
         let file = File::create_new(&temporary.0)?;
+        temporary.made();
         Ok(Self { file, target: target.to_owned(), temporary: Some(temporary) })
     }
 
@@ -160,20 +193,25 @@ fn anonymous(directory: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// How often a file that others put in the place of an output is removed.
+const MOST_TRIES: u32 = 100;
+
 /// Gives a nameless file its name.
 fn link(file: &File, target: &Path) -> io::Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link =
         |name: &Path| rustix::fs::linkat(CWD, source.as_str(), CWD, name, AtFlags::SYMLINK_FOLLOW);
-    match link(target) {
-        // link(2) does not replace; rename(2) does.
-        Err(rustix::io::Errno::EXIST) => {
-            let temporary = Temporary::beside(target);
-            link(&temporary.0)?;
-            std::fs::rename(&temporary.0, target)
+    // link(2) does not replace. To give the file another name first and rename(2) it would leave
+    // that name behind if the process were killed in between; so the old file goes first.
+    for _ in 0..MOST_TRIES {
+        match link(target) {
+            Err(rustix::io::Errno::EXIST) => std::fs::remove_file(target).or_else(|error| {
+                if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+            })?,
+            linked => return Ok(linked?),
         }
-        linked => Ok(linked?),
     }
+    Err(rustix::io::Errno::EXIST.into())
 }
 
 #[cfg(test)]

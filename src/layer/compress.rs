@@ -12,6 +12,7 @@ mod unpack;
 mod zstd;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 pub use batch::{Part, compress, forget_codecs};
@@ -45,6 +46,36 @@ impl Compression {
             Self::Zstd(_) => zstd::version(),
         };
         format!("{self} {codec} {MEMBER}")
+    }
+
+    /// Whether a file of this name may have it: one that ends as those of another compression do
+    /// may not.
+    pub fn fits_name(self, path: &Path) -> bool {
+        let endings = [
+            (Self::NONE, &["tar"][..]),
+            (Self::GZIP, &["gz", "tgz"]),
+            (Self::ZSTD, &["zst", "zstd", "tzst"]),
+        ];
+        let extension = path.extension().unwrap_or_default();
+        let said = endings.iter().find(|(_, all)| all.iter().any(|one| *one == extension));
+        said.is_none_or(|(name, _)| self.name() == *name)
+    }
+
+    const NONE: &str = "none";
+    const GZIP: &str = "gzip";
+    const ZSTD: &str = "zstd";
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => Self::NONE,
+            Self::Gzip(_) => Self::GZIP,
+            Self::Zstd(_) => Self::ZSTD,
+        }
+    }
+
+    /// Whether members may be taken from wheels.
+    pub const fn takes_wheels(self) -> bool {
+        matches!(self, Self::Gzip(_))
     }
 
     /// Decompresses one member to `content`; none if it is no member, or its content has another

@@ -4,25 +4,33 @@
 //! between the two places in the image. One that only stands for a file is that file. One that
 //! leads nowhere, or out of the image, is an error.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::paths;
+use super::node::{Found, Node, OpenLink, Source, normal};
+use super::sandbox::MOST_HOPS;
 use super::spec::{Destination, Elsewhere, LayerSpec, SourcePath, What};
-use super::walk::{Content, Found, Node, OpenLink, normal};
+use super::warnings::{Kind as Warning, Warnings};
+use super::{Checkpoint, paths};
 use crate::error::{Error, Result};
 use crate::fs::{self, Kind};
 
 /// Where the request says that things of this machine lie in the image.
 pub(super) struct Places<'a> {
     all: Vec<Place<'a>>,
-    /// Places by the path that the request gives, without `.` and `..`.
-    typed: BTreeMap<PathBuf, Vec<usize>>,
+    /// Places by the absolute path that the request gives, without `.` and `..`.
+    absolute: BTreeMap<PathBuf, Vec<usize>>,
+    /// Places by the relative path that the request gives: such a path is relative to an execution
+    /// root of Bazel's, and there may be several.
+    relative: BTreeMap<PathBuf, Vec<usize>>,
     /// Places by the path without links; asking the file system for all costs a call each.
     canonical: OnceCell<BTreeMap<PathBuf, Vec<usize>>>,
-    elsewhere: BTreeSet<PathBuf>,
+    /// What another layer delivers, by the path as it is opened.
+    elsewhere: BTreeMap<PathBuf, usize>,
+    /// Which places have served for anything.
+    served: RefCell<BTreeSet<usize>>,
 }
 
 /// One file or tree of this machine and its place in the image.
@@ -34,6 +42,7 @@ struct Place<'a> {
 
 /// A place in the image that a path of this machine has.
 struct Candidate {
+    place: usize,
     dest: Vec<u8>,
     elsewhere: bool,
 }
@@ -45,32 +54,62 @@ impl<'a> Places<'a> {
             What::Tree { path, .. } | What::File(path) => {
                 Some(Place { path, to: &source.to, elsewhere: false })
             }
-            What::Symlink(_) | What::Empty => None,
+            What::Symlink(_) | What::Empty | What::Directory => None,
         });
         let elsewhere =
             spec.elsewhere.iter().map(|Elsewhere { path, to }| Place { path, to, elsewhere: true });
-        let mut places: Vec<Place<'_>> = elsewhere.chain(here).collect();
+        let mut all: Vec<Place<'_>> = elsewhere.chain(here).collect();
         // What another layer delivers comes first; then the order of places, not of arguments.
-        places.sort_by(|a, b| (b.elsewhere, a.to).cmp(&(a.elsewhere, b.to)));
+        all.sort_by(|a, b| (b.elsewhere, a.to).cmp(&(a.elsewhere, b.to)));
 
-        let mut typed: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (index, place) in places.iter().enumerate() {
-            typed.entry(normal(place.path.typed())).or_default().push(index);
+        let mut absolute: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut relative: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut elsewhere = BTreeMap::new();
+        for (index, Place { path, elsewhere: is_elsewhere, .. }) in all.iter().enumerate() {
+            let full = normal(path.full());
+            if *is_elsewhere {
+                elsewhere.entry(full.clone()).or_insert(index);
+            }
+            absolute.entry(normal(&spec.directory.join(full))).or_default().push(index);
+            if path.typed().is_relative() {
+                relative.entry(normal(path.typed())).or_default().push(index);
+            }
         }
-        let elsewhere = places.iter().filter(|place| place.elsewhere);
-        let elsewhere = elsewhere.map(|place| normal(place.path.full())).collect();
-        Self { all: places, typed, canonical: OnceCell::new(), elsewhere }
+        let (canonical, served) = (OnceCell::new(), RefCell::default());
+        Self { all, absolute, relative, canonical, elsewhere, served }
+    }
+
+    fn serve(&self, place: usize) {
+        self.served.borrow_mut().insert(place);
     }
 
     /// Whether another layer delivers exactly this path.
     pub(super) fn is_elsewhere(&self, path: impl FnOnce() -> PathBuf) -> bool {
-        !self.elsewhere.is_empty() && self.elsewhere.contains(&normal(&path()))
+        if self.elsewhere.is_empty() {
+            return false;
+        }
+        let place = self.elsewhere.get(&normal(&path()));
+        place.inspect(|place| self.serve(**place)).is_some()
     }
 
     /// Whether another layer delivers this path, or a directory that it is in.
     pub(super) fn covered_elsewhere(&self, path: &Path) -> bool {
-        !self.elsewhere.is_empty()
-            && normal(path).ancestors().any(|ancestor| self.elsewhere.contains(ancestor))
+        if self.elsewhere.is_empty() {
+            return false;
+        }
+        let path = normal(path);
+        let place = path.ancestors().find_map(|ancestor| self.elsewhere.get(ancestor));
+        place.inspect(|place| self.serve(**place)).is_some()
+    }
+
+    /// Warns of every `--elsewhere` that has served for nothing.
+    pub(super) fn warn(&self, warnings: &mut Warnings) {
+        let served = self.served.borrow();
+        for (index, place) in self.all.iter().enumerate() {
+            if place.elsewhere && !served.contains(&index) {
+                warnings.add(Warning::Elsewhere, place.path.typed().display().to_string());
+            }
+        }
     }
 
     /// Whether the absolute path `target` is one of the request's, or below one.
@@ -80,16 +119,23 @@ impl<'a> Places<'a> {
             || fs::canonical(&target).is_some_and(|target| !self.by_identity(&target).is_empty())
     }
 
-    /// The places of a path whose text contains a path as the request gives it: in a sandbox, and
-    /// for what is not there at all, names are all there is to go by. The longest match first.
+    /// The places of an absolute path by what the request calls them: for what is not there at
+    /// all, names are all there is to go by. A relative path of the request's is looked for below
+    /// the working directory and below execution roots of Bazel's, for a sandbox's links lead to
+    /// another one. The longest match first.
     fn by_name(&self, target: &Path) -> Vec<Candidate> {
-        let components: Vec<Component<'_>> = target.components().collect();
         let mut candidates = Vec::new();
-        for length in (1..=components.len()).rev() {
-            for start in 0..=components.len() - length {
-                let key: PathBuf = components[start..start + length].iter().collect();
-                let rest: PathBuf = components[start + length..].iter().collect();
-                candidates.extend(self.candidates(&self.typed, &key, &rest));
+        let mut add = |index: &BTreeMap<PathBuf, Vec<usize>>, path: &Path| {
+            for ancestor in path.ancestors() {
+                if let Ok(rest) = path.strip_prefix(ancestor) {
+                    candidates.extend(self.candidates(index, ancestor, rest));
+                }
+            }
+        };
+        add(&self.absolute, target);
+        for root in target.ancestors().skip(1).filter(|root| is_bazel_root(root)) {
+            if let Ok(path) = target.strip_prefix(root) {
+                add(&self.relative, path);
             }
         }
         candidates
@@ -125,7 +171,7 @@ impl<'a> Places<'a> {
         let rest = rest.as_os_str().as_bytes().to_vec();
         places.iter().map(move |&place| {
             let Place { to, elsewhere, .. } = self.all[place];
-            Candidate { dest: to.join(&rest), elsewhere }
+            Candidate { place, dest: to.join(&rest), elsewhere }
         })
     }
 
@@ -136,23 +182,40 @@ impl<'a> Places<'a> {
             let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/") || root.is_empty())
         };
-        self.all.iter().filter(|place| place.elsewhere).any(|place| {
+        let place = self.all.iter().filter(|place| place.elsewhere).position(|place| {
             let to = place.to.bytes();
             is_at_or_below(dest, to) || is_at_or_below(to, dest)
-        })
+        });
+        // Those that are elsewhere come first.
+        place.inspect(|place| self.serve(*place)).is_some()
     }
 }
 
+/// Whether relative paths of a request may be relative to this directory: an execution root
+/// (`<output base>/execroot/<workspace>`, also a sandbox's), or the output base, where the
+/// execution root's `external` leads.
+fn is_bazel_root(path: &Path) -> bool {
+    path.parent().is_some_and(|parent| parent.ends_with("execroot"))
+        || fs::kind_followed(&path.join("execroot")) == Some(Kind::Directory)
+}
+
 /// Settles all open links among a layer's entries.
-pub(super) fn settle(found: &mut [Found], places: &Places<'_>) -> Result<()> {
+pub(super) fn settle(
+    found: &mut [Found],
+    places: &Places<'_>,
+    warnings: &mut Warnings,
+    check: Checkpoint<'_>,
+) -> Result<()> {
     if !found.iter().any(|entry| matches!(entry.node, Node::Open(..))) {
         return Ok(());
     }
     let entries = Entries::new(found);
     let mut settled = Vec::new();
     for (index, entry) in found.iter().enumerate() {
-        if let Node::Open(link, content) = &entry.node {
-            settled.push((index, settle_one(&entry.dest, link, content, &entries, places)?));
+        if let Node::Open(link, source) = &entry.node {
+            check()?;
+            let node = settle_one(&entry.dest, link, source, &entries, places, warnings)?;
+            settled.push((index, node));
         }
     }
     for (index, node) in settled {
@@ -181,19 +244,40 @@ impl<'a> Entries<'a> {
     fn is_open(&self, dest: &[u8]) -> bool {
         matches!(self.0.get(dest), Some(Node::Open(..)))
     }
+
+    /// Whether links of the layer lead from `dest` around in a circle.
+    fn is_circle(&self, dest: &[u8]) -> bool {
+        let mut at = dest.to_vec();
+        for _ in 0..MOST_HOPS {
+            let text: Box<[u8]> = match self.0.get(&*at) {
+                Some(Node::Open(link, _)) if link.text.is_relative() => link.bytes(),
+                Some(Node::Link(text)) if !text.starts_with(b"/") => text.clone(),
+                _ => return false,
+            };
+            match paths::resolve(paths::parent(&at).unwrap_or_default(), &text) {
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+        true
+    }
 }
 
 fn settle_one(
     dest: &[u8],
     link: &OpenLink,
-    content: &Content,
+    source: &Source,
     entries: &Entries<'_>,
     places: &Places<'_>,
+    warnings: &mut Warnings,
 ) -> Result<Node> {
     let directory = paths::parent(dest).unwrap_or_default();
-    let relative_to = |target: &[u8]| Node::Link(paths::relative(directory, target).into());
-    let delivered = |candidate: &Candidate| {
+    let delivered = |candidate: &&Candidate| {
         candidate.elsewhere || candidate.dest != dest && entries.contains(&candidate.dest)
+    };
+    let lead_to = |candidate: &Candidate| {
+        places.serve(candidate.place);
+        Ok(Node::Link(paths::relative(directory, &candidate.dest).into()))
     };
 
     // Made for the image: a relative link may lead nowhere on this machine and be right there.
@@ -201,13 +285,12 @@ fn settle_one(
     if link.text.is_relative()
         && let Some(target) = paths::resolve(directory, &text)
         && target != dest
-        && (entries.contains(&target) || places.delivers(&target))
+        && (entries.contains(&target) && !entries.is_circle(dest) || places.delivers(&target))
     {
         return Ok(Node::Link(text));
     }
-    let target = link.target();
-    if let Some(candidate) = places.by_name(&target).iter().find(|c| delivered(c)) {
-        return Ok(relative_to(&candidate.dest));
+    if let Some(candidate) = places.by_name(&link.target()).iter().find(delivered) {
+        return lead_to(candidate);
     }
     let Some(canonical) = fs::canonical(&link.at) else {
         return Err(link.dangling());
@@ -217,25 +300,33 @@ fn settle_one(
         delivered(candidate) && (candidate.elsewhere || !entries.is_open(&candidate.dest))
     };
     if let Some(candidate) = places.by_identity(&canonical).iter().find(settled) {
-        return Ok(relative_to(&candidate.dest));
+        return lead_to(candidate);
     }
 
+    let refuse = |what: String| {
+        Err(Error::input(what).at(&*link.at).hint(
+            "leave it out with `--exclude`, or say with `--elsewhere=SRC --to=DEST` where another \
+             layer or the base image has it",
+        ))
+    };
     match fs::kind_followed(&canonical) {
-        Some(Kind::File) if link.in_tree && link.text.is_relative() => Err(Error::input(format!(
+        Some(Kind::File) if link.in_tree && link.text.is_relative() => refuse(format!(
             "the link to `{}` leads out of its tree, to what no layer delivers, at",
             link.text.display()
-        ))
-        .at(&*link.at)),
-        Some(Kind::File) => Ok(Node::File(content.clone())),
-        Some(Kind::Directory) => Err(Error::input(format!(
+        )),
+        Some(Kind::File) => {
+            if link.in_tree {
+                warnings.copied(&link.at);
+            }
+            source.clone().content(dest).map(Node::File)
+        }
+        Some(Kind::Directory) => refuse(format!(
             "the link leads to the directory `{}`, which no layer delivers, at",
             canonical.display()
-        ))
-        .at(&*link.at)),
-        _ => Err(Error::input(format!(
+        )),
+        _ => refuse(format!(
             "the link to `{}` leads to something that cannot be in a layer, at",
             link.text.display()
-        ))
-        .at(&*link.at)),
+        )),
     }
 }

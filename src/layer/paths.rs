@@ -21,12 +21,34 @@ pub(super) fn check_component(component: &[u8], path: &[u8]) -> Result<()> {
     if component.contains(&0) {
         return refuse("a NUL byte is refused");
     }
+    if component.len() > MOST_NAME {
+        return refuse(&format!(
+            "a name of {} bytes, more than {MOST_NAME}, is refused",
+            component.len()
+        ));
+    }
     if component.starts_with(b".wh.") {
         return refuse(
             "a name that begins with `.wh.` (a whiteout, which deletes files) is refused",
         );
     }
     Ok(())
+}
+
+/// The longest path that a file system takes, in bytes (`PATH_MAX` of Linux, without its NUL).
+const MOST_BYTES: usize = 4095;
+
+/// The longest name that a file system takes, in bytes (`NAME_MAX` of Linux).
+const MOST_NAME: usize = 255;
+
+/// Refuses a destination that nobody could unpack.
+pub(super) fn check_length(path: &[u8]) -> Result<()> {
+    if path.len() <= MOST_BYTES {
+        return Ok(());
+    }
+    let start = &path[..64];
+    Err(Error::input(format!("the destination has {} bytes, more than {MOST_BYTES}:", path.len()))
+        .at(as_path(start)))
 }
 
 /// The directory that holds `path`; the image's root is empty and has none.
@@ -71,44 +93,42 @@ fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|&byte| byte == b'/').filter(|component| !component.is_empty())
 }
 
-/// The mode of a directory that base images own, whatever a layer's owner; none for all others.
-///
-/// A layer that names such a directory resets its mode and owner, so it has to name Debian's own
-/// (the list: contract, section 2, "The bytes", 1).
-pub(super) fn base_directory(path: &[u8]) -> Option<u32> {
-    const TOP: [&[u8]; 23] = [
-        b"bin",
-        b"boot",
-        b"dev",
-        b"etc",
-        b"home",
-        b"lib",
-        b"lib32",
-        b"lib64",
-        b"libx32",
-        b"media",
-        b"mnt",
-        b"opt",
-        b"proc",
-        b"root",
-        b"run",
-        b"sbin",
-        b"selinux",
-        b"srv",
-        b"sys",
-        b"tmp",
-        b"usr",
-        b"var",
-        b"lost+found",
-    ];
-    let components: Vec<&[u8]> = split(path).collect();
-    match components[..] {
-        [b"tmp"] | [b"var", b"tmp"] => Some(0o1777),
-        [b"root"] => Some(0o700),
-        [b"var" | b"usr", _] | [b"usr", _, _] => Some(0o755),
-        [top] if TOP.contains(&top) => Some(0o755),
-        _ => None,
+/// How a directory that a layer needs stands in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum DirectoryPolicy {
+    /// With the layer's owner.
+    Own,
+    /// It belongs to the base image: with root as its owner and this mode.
+    Base(u32),
+    /// Not at all: in images with a merged `/usr` it is a link, which an entry would replace.
+    Link,
+}
+
+/// How the directory at `path` stands in a layer. One that base images own has their customary
+/// owner and mode, for an entry sets both anew.
+pub(super) fn directory_policy(path: &[u8]) -> DirectoryPolicy {
+    use DirectoryPolicy::{Base, Link, Own};
+    let mut components = split(path);
+    let first = components.next().unwrap_or_default();
+    match (first, components.next(), components.next()) {
+        (b"bin" | b"sbin" | b"lib" | b"lib32" | b"lib64" | b"libx32", None, _)
+        | (b"var", Some(b"run" | b"lock"), None) => Link,
+        (b"tmp", None, _) | (b"var", Some(b"tmp"), None) => Base(0o1777),
+        (b"root", None, _) => Base(0o700),
+        (
+            b"home" | b"lost+found" | b"media" | b"mnt" | b"opt" | b"run" | b"selinux" | b"srv",
+            None,
+            _,
+        )
+        | (b"boot" | b"dev" | b"etc" | b"proc" | b"sys" | b"usr" | b"var", ..) => Base(0o755),
+        (first, ..) if is_library(first) => Base(0o755),
+        _ => Own,
     }
+}
+
+/// Whether a directory at the root is one of `lib`, `lib32`, and so on.
+fn is_library(name: &[u8]) -> bool {
+    matches!(name, b"lib" | b"lib32" | b"lib64" | b"libx32" | b"libo32" | b"libexec")
 }
 
 #[cfg(test)]
@@ -142,22 +162,30 @@ mod tests {
     }
 
     #[test]
-    fn base_directories_keep_their_modes() {
-        for (path, mode) in [
-            ("tmp", Some(0o1777)),
-            ("var/tmp", Some(0o1777)),
-            ("root", Some(0o700)),
-            ("usr/local", Some(0o755)),
-            ("usr/local/lib", Some(0o755)),
-            ("usr/local/lib/python3.11", None),
-            ("var/lib", Some(0o755)),
-            ("var/lib/app", None),
-            ("opt", Some(0o755)),
-            ("opt/app", None),
-            ("tmp/x", None),
-            ("app", None),
+    fn base_directories_keep_their_owners_and_links() {
+        use DirectoryPolicy::{Base, Link, Own};
+        for (path, policy) in [
+            ("tmp", Base(0o1777)),
+            ("var/tmp", Base(0o1777)),
+            ("root", Base(0o700)),
+            ("usr/local", Base(0o755)),
+            ("usr/local/lib/python3.11/site-packages", Base(0o755)),
+            ("var/lib/app", Base(0o755)),
+            ("etc/ssl/certs", Base(0o755)),
+            ("lib/python3", Base(0o755)),
+            ("opt", Base(0o755)),
+            ("bin", Link),
+            ("lib64", Link),
+            ("var/run", Link),
+            ("var/run/x", Base(0o755)),
+            ("opt/app", Own),
+            ("library", Own),
+            ("home/user", Own),
+            ("root/.config", Own),
+            ("tmp/x", Own),
+            ("app", Own),
         ] {
-            assert_eq!(base_directory(path.as_bytes()), mode, "{path}");
+            assert_eq!(directory_policy(path.as_bytes()), policy, "{path}");
         }
     }
 

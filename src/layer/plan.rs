@@ -1,26 +1,33 @@
 //! What goes into a layer, and in which order: names and links, no contents.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::compress::Compression;
 use super::links::{self, Places};
-use super::spec::{DEFAULT_MODE, Destination, LayerSpec, Package, Source, SourcePath, What};
-use super::walk::{Found, Node, OpenLink, Walk};
-use super::{Checkpoint, paths};
+use super::node::{Found, Node, OpenLink};
+use super::paths::DirectoryPolicy;
+use super::spec::{Destination, LayerSpec, Mode, Package, Source, SourcePath, What};
+use super::walk::Walk;
+use super::warnings::{Kind as Warning, Warnings};
+use super::{Checkpoint, paths, segment};
 use crate::error::{Error, Result};
 use crate::fs;
 
-pub use super::walk::Content;
+pub use super::node::Content;
 
 /// A layer's entries in their final order.
 #[derive(Debug)]
 pub struct Plan {
     /// All directories that the layer needs, parents before children, sorted.
     pub directories: Vec<Directory>,
-    /// The packages by name, each with its entries by destination. Empty ones are left out.
+    /// The packages, those with the longest segments first: by the number of binary digits of the
+    /// length, and by name where that is equal; the one without a name comes last. Each has its
+    /// entries by destination. Empty ones are left out.
     pub packages: Vec<PackagePlan>,
+    /// What is probably not meant.
+    pub warnings: Warnings,
 }
 
 /// A directory entry.
@@ -28,9 +35,10 @@ pub struct Plan {
 pub struct Directory {
     /// The path in the image.
     pub path: Box<[u8]>,
-    /// The mode of a directory that base images own, which belongs to root; none for the layer's
-    /// own directories.
-    pub base_mode: Option<u32>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether it has the layer's owner; else it is the base image's and belongs to root.
+    pub is_own: bool,
 }
 
 /// A package's entries.
@@ -67,10 +75,10 @@ pub enum Kind {
 }
 
 impl Entry {
-    /// The file on this machine that has the entry's content, if there is one.
-    pub fn content(&self) -> Option<PathBuf> {
+    /// The file on this machine that has the entry's content, if there is one, and its path.
+    pub fn content(&self) -> Option<(&Content, PathBuf)> {
         match &self.kind {
-            Kind::File(content) => Some(content.path(&self.dest)),
+            Kind::File(content) => Some((content, content.path(&self.dest))),
             Kind::Empty | Kind::Symlink(_) => None,
         }
     }
@@ -93,7 +101,7 @@ impl Entry {
     }
 
     /// Whether two entries for one place are the same entry: content, mode, and kind.
-    fn is_same(&self, other: &Self) -> Result<bool> {
+    fn is_same(&self, other: &Self, check: Checkpoint<'_>) -> Result<bool> {
         if self.mode != other.mode {
             return Ok(false);
         }
@@ -104,8 +112,10 @@ impl Entry {
         }
         match (self.content(), other.content()) {
             (None, None) => Ok(true),
-            (Some(path), None) | (None, Some(path)) => Ok(fs::Input::open(&path)?.size() == 0),
-            (Some(a), Some(b)) => fs::same_content(&a, &b),
+            (Some((content, _)), None) | (None, Some((content, _))) => Ok(content.size() == 0),
+            (Some((a, at)), Some((b, other))) => {
+                fs::same_content((a.open(&at)?, b.open(&other)?), check)
+            }
         }
     }
 }
@@ -116,7 +126,8 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
     let mut named: Vec<_> = spec.packages.iter().collect();
     named.sort_by(|a, b| a.name.cmp(&b.name));
 
-    let mut walk = Walk::new(&places, check);
+    let mut warnings = Warnings::default();
+    let mut walk = Walk::new(&places, &spec.outputs, check);
     let mut ends = Vec::with_capacity(named.len());
     for package in &named {
         for source in &package.sources {
@@ -124,8 +135,9 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
         }
         ends.push(walk.found());
     }
-    let mut found = walk.finish();
-    links::settle(&mut found, &places)?;
+    let mut found = walk.finish(&mut warnings);
+    links::settle(&mut found, &places, &mut warnings, check)?;
+    places.warn(&mut warnings);
 
     let mut found = found.into_iter().map(entry);
     let mut start = 0;
@@ -134,47 +146,76 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
         let mut entries: Vec<Entry> = found.by_ref().take(end - start).collect::<Result<_>>()?;
         entries.sort_by(|a, b| a.dest.cmp(&b.dest));
         start = end;
-        let wheels = match spec.compression {
-            Compression::Gzip(_) => package.wheels.iter().map(|path| path.full().clone()).collect(),
-            Compression::None | Compression::Zstd(_) => Vec::new(),
-        };
+        let wheels = if spec.compression.takes_wheels() { &*package.wheels } else { &[] };
+        let wheels = wheels.iter().map(|wheel| wheel.full().clone()).collect();
         packages.push(PackagePlan { name: package.name.clone(), entries, wheels });
     }
-    deduplicate(&mut packages)?;
+    deduplicate(&mut packages, check)?;
     packages.retain(|package| !package.entries.is_empty());
-    let directories = directories(&packages)?;
-    Ok(Plan { directories, packages })
+    packages.sort_by_cached_key(|package| {
+        let class = u64::BITS - segment::length(package, spec.attributes).leading_zeros();
+        // Large packages change seldom, small ones often, and what follows a change is hashed again.
+        (package.name.is_empty(), Reverse(class), package.name.clone())
+    });
+    let directories = directories(&packages, spec)?;
+    warn(spec, packages.is_empty() && directories.is_empty(), &mut warnings);
+    Ok(Plan { directories, packages, warnings })
+}
+
+fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
+    if is_empty {
+        warnings.add(Warning::NoEntries, "no source gives a file");
+    }
+    for package in &spec.packages {
+        let name = paths::as_path(&package.name).display();
+        let mut filters = package.sources.iter().filter_map(|source| match &source.what {
+            What::Tree { filter, .. } => Some(filter),
+            _ => None,
+        });
+        // All trees of a package have one filter.
+        for flag in filters.next().into_iter().flat_map(|filter| filter.unmatched()) {
+            warnings.add(Warning::Glob, format!("{flag} of package `{name}`"));
+        }
+        if spec.compression.takes_wheels() {
+            continue;
+        }
+        for wheel in &package.wheels {
+            let what =
+                format!("{}: {} has no use for it", wheel.typed().display(), spec.compression);
+            warnings.add(Warning::Wheel, what);
+        }
+    }
 }
 
 /// The files that a tree would ship: each one's path in the tree, and that of its content. Links
 /// are not settled, for other layers may be what they lead to; one that can but stand for a file
 /// counts as that file.
-pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
+pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, u64)>> {
     let what = What::Tree { path: tree.clone(), filter: Arc::default() };
-    let source = Source { what, to: Destination::root(), mode: DEFAULT_MODE };
+    let source = Source { what, to: Destination::root(), mode: Mode::default() };
     let spec = LayerSpec::of(vec![Package {
         name: Vec::new(),
         sources: vec![source],
         wheels: Vec::new(),
     }]);
     let places = Places::new(&spec);
-    let mut walk = Walk::new(&places, check);
+    let mut walk = Walk::new(&places, &spec.outputs, check);
     for source in spec.packages.iter().flat_map(|package| &package.sources) {
         walk.source(source)?;
     }
-    let files = walk.finish().into_iter().filter_map(|Found { dest, node, .. }| {
+    let mut files = Vec::new();
+    for Found { dest, node, .. } in walk.finish(&mut Warnings::default()) {
         let stands_for_file = |link: &OpenLink| {
             link.text.is_absolute() && fs::kind_followed(&link.at) == Some(fs::Kind::File)
         };
         let content = match node {
             Node::File(content) => content,
-            Node::Open(link, content) if stands_for_file(&link) => content,
-            Node::Open(..) | Node::Link(_) | Node::Empty => return None,
+            Node::Open(link, source) if stands_for_file(&link) => source.content(&dest)?,
+            Node::Open(..) | Node::Link(_) | Node::Empty => continue,
         };
-        let path = content.path(&dest);
-        Some((dest, path))
-    });
-    Ok(files.collect())
+        files.push((dest, content.size()));
+    }
+    Ok(files)
 }
 
 fn entry(found: Found) -> Result<Entry> {
@@ -184,6 +225,12 @@ fn entry(found: Found) -> Result<Entry> {
         Node::Empty => Kind::Empty,
         Node::Link(text) => Kind::Symlink(text),
         Node::Open(link, _) => return Err(link.dangling()),
+    };
+    let mode = match (mode, &kind) {
+        (Mode::Fixed(mode), _) => mode,
+        (Mode::Keep, Kind::File(content)) if !content.is_executable() => 0o644,
+        (Mode::Keep, Kind::Empty) => 0o644,
+        (Mode::Keep, Kind::File(_) | Kind::Symlink(_)) => 0o755,
     };
     Ok(Entry { dest, mode, kind })
 }
@@ -203,7 +250,7 @@ fn are_apart(packages: &[PackagePlan]) -> bool {
 }
 
 /// Leaves one entry at each place: of two that are the same, the first package's.
-fn deduplicate(packages: &mut [PackagePlan]) -> Result<()> {
+fn deduplicate(packages: &mut [PackagePlan], check: Checkpoint<'_>) -> Result<()> {
     if are_apart(packages) {
         return Ok(());
     }
@@ -224,7 +271,7 @@ fn deduplicate(packages: &mut [PackagePlan]) -> Result<()> {
         let (_, first_package, first_entry) = order[kept];
         let first = &packages[first_package].entries[first_entry];
         let second = &packages[package].entries[entry];
-        if !first.is_same(second)? {
+        if !first.is_same(second, check)? {
             let what =
                 format!("two different entries, {} and {}, for", first.origin(), second.origin());
             return Err(Error::input(what)
@@ -240,31 +287,60 @@ fn deduplicate(packages: &mut [PackagePlan]) -> Result<()> {
     Ok(())
 }
 
-/// All directories that the entries need.
-fn directories(packages: &[PackagePlan]) -> Result<Vec<Directory>> {
-    let mut needed: BTreeSet<&[u8]> = BTreeSet::new();
-    for package in packages {
-        let mut last: &[u8] = b"";
-        for entry in &package.entries {
-            let mut directory = paths::parent(&entry.dest);
-            while let Some(path) = directory
-                && !path.is_empty()
-                && path != last
-                && needed.insert(path)
-            {
-                directory = paths::parent(path);
-            }
-            last = paths::parent(&entry.dest).unwrap_or_default();
+/// All directories that the entries need, or that are asked for by name.
+fn directories(packages: &[PackagePlan], spec: &LayerSpec) -> Result<Vec<Directory>> {
+    let mut needed: BTreeMap<&[u8], Option<u32>> = BTreeMap::new();
+    let asked = spec.packages.iter().flat_map(|package| &package.sources);
+    for source in asked.filter(|source| matches!(source.what, What::Directory)) {
+        let mode = match source.mode {
+            Mode::Fixed(mode) => mode,
+            Mode::Keep => 0o755,
+        };
+        let path = source.to.bytes();
+        if !path.is_empty()
+            && let Some(Some(other)) = needed.insert(path, Some(mode))
+            && other != mode
+        {
+            let what = format!("two modes, {other:o} and {mode:o}, for the directory");
+            return Err(Error::input(what).at(paths::as_path(path)));
+        }
+    }
+    let asked: Vec<&[u8]> = needed.keys().copied().collect();
+    let ends = asked.into_iter().map(paths::parent);
+    let entries = packages.iter().flat_map(|package| &package.entries);
+    for directory in ends.chain(entries.map(|entry| paths::parent(&entry.dest))) {
+        let mut directory = directory;
+        while let Some(path) = directory
+            && !path.is_empty()
+            && !needed.contains_key(path)
+        {
+            needed.insert(path, None);
+            directory = paths::parent(path);
         }
     }
     for package in packages {
-        if let Some(entry) = package.entries.iter().find(|entry| needed.contains(&*entry.dest)) {
+        if let Some(entry) = package.entries.iter().find(|entry| needed.contains_key(&*entry.dest))
+        {
             let what = format!("{} is no directory, but other files are below", entry.origin());
             return Err(Error::input(what).at(paths::as_path(&entry.dest)));
         }
     }
-    let directories = needed
-        .into_iter()
-        .map(|path| Directory { path: path.into(), base_mode: paths::base_directory(path) });
+    let mut of_base: BTreeSet<&[u8]> = BTreeSet::new();
+    for directory in &spec.base_directories {
+        let mut path = Some(directory.bytes());
+        while let Some(directory) = path {
+            of_base.insert(directory);
+            path = paths::parent(directory);
+        }
+    }
+    let directories = needed.into_iter().filter(|(path, _)| !of_base.contains(path));
+    let directories = directories.filter_map(|(path, asked)| {
+        let (mode, is_own) = match paths::directory_policy(path) {
+            DirectoryPolicy::Own => (asked.unwrap_or(0o755), true),
+            DirectoryPolicy::Base(mode) => (mode, false),
+            DirectoryPolicy::Link => return None,
+        };
+        Some(Directory { path: path.into(), mode, is_own })
+    });
     Ok(directories.collect())
 }

@@ -24,9 +24,10 @@ pub(super) fn behind(tree: &SourcePath) -> Result<Option<PathBuf>> {
     let mut relative = Vec::new();
     // All of a tree is linked or nothing, so that the first file tells.
     loop {
-        let Some((name, kind)) = fs::read_dir(&directory)?.into_iter().next() else {
+        let Some(first) = fs::read_dir(&directory)?.into_iter().next() else {
             return Ok(None);
         };
+        let (name, kind) = (first.name, first.kind);
         if !relative.is_empty() {
             relative.push(b'/');
         }

@@ -3,8 +3,6 @@
 //! A layer is a head (its directories), a segment for each package, and a tail (the end of the
 //! archive). Each part begins a new member, so a segment's bytes depend on its own package alone.
 
-use std::path::Path;
-
 use super::plan::{self, Directory, Entry, PackagePlan};
 use super::spec::Attributes;
 use super::tar::{self, Header, Kind};
@@ -54,12 +52,8 @@ pub trait Sink {
 /// A layer's head: its directories.
 pub fn head(directories: &[Directory], attributes: Attributes) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(directories.len() * tar::BLOCK);
-    for Directory { path, base_mode } in directories {
-        let (owner, group) = match base_mode {
-            Some(_) => (0, 0),
-            None => (attributes.owner, attributes.group),
-        };
-        let mode = base_mode.unwrap_or(0o755);
+    for &Directory { ref path, mode, is_own } in directories {
+        let (owner, group) = if is_own { (attributes.owner, attributes.group) } else { (0, 0) };
         let kind = Kind::Directory;
         Header { path, kind, mode, owner, group, mtime: attributes.mtime }.write_to(&mut bytes);
     }
@@ -90,7 +84,7 @@ pub fn write_package(
             plan::Kind::Symlink(target) => write_header(Kind::Symlink { target }, sink)?,
             plan::Kind::File(content) => {
                 let path = content.path(&entry.dest);
-                let file = Reading::start(&path, hash, check);
+                let file = Reading::start(content.open(&path), hash, check);
                 let mut file = file.map_err(|error| located(error, entry))?;
                 let size = file.input.size();
                 write_header(Kind::File { size }, sink)?;
@@ -101,7 +95,7 @@ pub fn write_package(
                 };
                 if !taken {
                     if file.left < size {
-                        file = Reading::start(&path, hash, check)?.of_size(size)?;
+                        file = Reading::start(content.open(&path), hash, check)?.of_size(size)?;
                     }
                     while file.left > 0 {
                         let read = file.read(sink.room()?)?;
@@ -115,6 +109,22 @@ pub fn write_package(
     }
     sink.end_segment()?;
     Ok(digests)
+}
+
+/// The length of a package's segment, uncompressed, in bytes.
+pub fn length(package: &PackagePlan, attributes: Attributes) -> u64 {
+    let mut bytes = Vec::new();
+    let lengths = package.entries.iter().map(|entry| {
+        let (kind, size) = match &entry.kind {
+            plan::Kind::Empty => (Kind::File { size: 0 }, 0),
+            plan::Kind::Symlink(target) => (Kind::Symlink { target }, 0),
+            plan::Kind::File(content) => (Kind::File { size: content.size() }, content.size()),
+        };
+        bytes.clear();
+        header(entry, kind, attributes).write_to(&mut bytes);
+        bytes.len() as u64 + size + tar::padding(size) as u64
+    });
+    lengths.sum()
 }
 
 /// Writes a layer's tail.
@@ -142,8 +152,8 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn start(path: &Path, hash: Option<Function>, check: Checkpoint<'a>) -> Result<Self> {
-        let input = Input::open(path)?;
+    fn start(input: Result<Input>, hash: Option<Function>, check: Checkpoint<'a>) -> Result<Self> {
+        let input = input?;
         let mut file =
             Self { left: input.size(), input, hasher: hash.map(ContentHasher::new), check };
         if file.left == 0 {

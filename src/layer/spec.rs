@@ -1,6 +1,7 @@
 //! A layer as it is meant: every value valid, every path joined. Nothing is checked twice after
 //! this.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use super::compress::Compression;
 use super::filter::Filter;
 use super::paths;
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// The modification time of every entry unless the request says otherwise, in seconds:
 /// 2023-01-01T08:00:00Z, which `rules_py` has always used.
@@ -25,6 +27,13 @@ pub struct Targets {
     pub metadata: Option<PathBuf>,
 }
 
+impl Targets {
+    /// All of them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&*self.blob).chain(self.metadata.as_deref())
+    }
+}
+
 /// One layer.
 #[derive(Debug)]
 pub struct LayerSpec {
@@ -36,6 +45,40 @@ pub struct LayerSpec {
     pub packages: Vec<Package>,
     /// What other layers deliver.
     pub elsewhere: Vec<Elsewhere>,
+    /// Directories that the base image owns, with all above them.
+    pub base_directories: Vec<Destination>,
+    /// What paths are relative to, absolute.
+    pub directory: PathBuf,
+    /// The files that are being made: none of them is part of the layer.
+    pub outputs: Outputs,
+}
+
+/// The files that an action makes.
+#[derive(Debug, Default)]
+pub struct Outputs(Vec<(PathBuf, OsString)>);
+
+impl Outputs {
+    /// The files at these paths, known by their folder without links and their name in it.
+    pub fn new<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        let known = paths.into_iter().filter_map(|path| {
+            let name = path.file_name()?.to_owned();
+            Some((fs::canonical(fs::folder(path))?, name))
+        });
+        Self(known.collect())
+    }
+
+    /// Whether the file of this name in this folder is one of them.
+    pub(super) fn contains(&self, folder: &Path, name: &OsStr) -> bool {
+        self.0.iter().any(|(own, own_name)| {
+            (own_name == name || fs::is_temporary(name))
+                && fs::canonical(folder).is_some_and(|folder| folder == *own)
+        })
+    }
+
+    /// Whether the file at `path` is one of them.
+    pub(super) fn contains_path(&self, path: &Path) -> bool {
+        path.file_name().is_some_and(|name| self.contains(fs::folder(path), name))
+    }
 }
 
 /// What all entries of a layer have in common.
@@ -74,7 +117,22 @@ pub struct Source {
     /// Where it goes.
     pub to: Destination,
     /// Permission bits of its entries.
-    pub mode: u32,
+    pub mode: Mode,
+}
+
+/// What the permission bits of a source's entries are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// These.
+    Fixed(u32),
+    /// 0755 for a file that its owner may execute, 0644 for any other.
+    Keep,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Fixed(DEFAULT_MODE)
+    }
 }
 
 /// What a source is.
@@ -93,6 +151,8 @@ pub enum What {
     Symlink(Vec<u8>),
     /// A file of no bytes.
     Empty,
+    /// A directory, whether anything is in it or not.
+    Directory,
 }
 
 /// Something that another layer of the image delivers.
@@ -138,7 +198,9 @@ impl LayerSpec {
     /// A layer of these packages, all else as it is by default.
     pub fn of(packages: Vec<Package>) -> Self {
         let (compression, attributes) = (Compression::default(), Attributes::default());
-        Self { compression, attributes, packages, elsewhere: Vec::new() }
+        let (elsewhere, base_directories) = (Vec::new(), Vec::new());
+        let (directory, outputs) = (PathBuf::new(), Outputs::default());
+        Self { compression, attributes, packages, elsewhere, base_directories, directory, outputs }
     }
 }
 
@@ -162,6 +224,7 @@ impl Destination {
             }
             path.extend_from_slice(component);
         }
+        paths::check_length(&path)?;
         Ok(Self(path))
     }
 
@@ -183,8 +246,10 @@ impl Destination {
 }
 
 /// Checks permission bits: setuid, setgid, and sticky never appear in a layer.
-pub fn check_mode(mode: u32, to: &Destination) -> Result<u32> {
-    if mode > 0o777 {
+pub fn check_mode(mode: Mode, to: &Destination) -> Result<Mode> {
+    if let Mode::Fixed(mode) = mode
+        && mode > 0o777
+    {
         return Err(Error::input(format!("mode {mode:o} is refused for"))
             .at(paths::as_path(to.bytes()))
             .hint("setuid, setgid, and sticky bits have no place in a layer: use 0000 to 0777"));

@@ -85,13 +85,13 @@ impl Header<'_> {
             put(&mut block[PREFIX], prefix);
             put(&mut block[NAME], name);
         } else {
-            record(&mut records, "path", &path);
+            text_record(&mut records, "path", &path);
             put(&mut block[NAME], clip(&path));
         }
         if target.len() <= LINK.len() {
             put(&mut block[LINK], target);
         } else {
-            record(&mut records, "linkpath", target);
+            text_record(&mut records, "linkpath", target);
             put(&mut block[LINK], clip(target));
         }
         for (field, keyword, value) in [
@@ -175,6 +175,16 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let first = path.len() - NAME.len() - 1;
     let cut = (first..path.len() - 1).find(|&at| path[at] == b'/')?;
     (cut > 0 && cut <= PREFIX.len()).then(|| (&path[..cut], &path[cut + 1..]))
+}
+
+/// Appends a record whose value is a name. One that is not ASCII is said to be raw bytes, as POSIX
+/// has it, or bsdtar would convert it to its locale, where it may have no place.
+fn text_record(records: &mut Vec<u8>, keyword: &str, value: &[u8]) {
+    const RAW: &[u8] = b"21 hdrcharset=BINARY\n";
+    if !value.is_ascii() && !records.starts_with(RAW) {
+        records.splice(0..0, RAW.iter().copied());
+    }
+    record(records, keyword, value);
 }
 
 /// Appends one PAX record, `"%d %s=%s\n"`, whose length counts its own digits.

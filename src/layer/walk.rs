@@ -1,96 +1,33 @@
 //! From sources to entries: trees are walked, globs applied, names checked, and links sorted into
 //! those that stay as they are and those that only the whole layer can settle.
 
+use std::cell::OnceCell;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::vec;
 
 use super::links::Places;
+use super::node::{Content, Found, Node, OpenLink, Source as From};
 use super::sandbox::{self, MOST_HOPS, hop};
-use super::spec::{Source, SourcePath, What};
-use super::{Checkpoint, Filter, filter, paths};
+use super::spec::{Outputs, Source, SourcePath, What};
+use super::{Checkpoint, Filter, Warnings, filter, paths};
 use crate::error::{Error, Result};
-use crate::fs::{self, Kind};
+use crate::fs::{self, Kind, Member, Stamp};
 
-/// An entry that a source gives.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// Its place in the image.
-    pub(super) dest: Box<[u8]>,
-    /// Permission bits.
-    pub(super) mode: u32,
-    /// What stands there.
-    pub(super) node: Node,
-}
-
-/// What stands at an entry's place.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Node {
-    /// A regular file with the content of a file on this machine.
-    File(Content),
-    /// A regular file of no bytes.
-    Empty,
-    /// A symbolic link with this text.
-    Link(Box<[u8]>),
-    /// A real link that only the whole layer can settle; with its bytes, should it stand for a
-    /// file.
-    Open(OpenLink, Content),
-}
-
-/// Where a file's bytes are: `root`, or the entry's destination from `relative` on, below it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Content {
-    root: Arc<Path>,
-    relative: Option<u32>,
-}
-
-impl Content {
-    /// The content of an entry at `dest`, which ends with the path below `root`.
-    fn below(root: &Arc<Path>, dest: &[u8], relative: &[u8]) -> Result<Self> {
-        match u32::try_from(dest.len() - relative.len()) {
-            Ok(from) => Ok(Self { root: root.clone(), relative: Some(from) }),
-            Err(_) => Err(Error::input("the destination is too long:").at(paths::as_path(dest))),
-        }
-    }
-
-    /// The part of an entry's destination that is its path in a tree; all of it for a single file.
-    pub fn path_in_tree<'a>(&self, dest: &'a [u8]) -> &'a [u8] {
-        &dest[self.relative.unwrap_or(0) as usize..]
-    }
-
-    /// The path of the file that an entry at `dest` has its bytes from.
-    pub fn path(&self, dest: &[u8]) -> PathBuf {
-        let mut path = PathBuf::new();
-        self.write_path(dest, &mut path);
-        path
-    }
-
-    /// The same in place of another path, whose room serves again.
-    pub fn write_path(&self, dest: &[u8], path: &mut PathBuf) {
-        path.clear();
-        path.push(&*self.root);
-        if let Some(from) = self.relative {
-            path.push(paths::as_path(&dest[from as usize..]));
-        }
-    }
-}
-
-/// A real link, as it was found behind all hops.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct OpenLink {
-    /// Where it is.
-    pub(super) at: PathBuf,
-    /// Its text.
-    pub(super) text: PathBuf,
-    /// Whether it lies in a tree.
-    pub(super) in_tree: bool,
-}
+/// The most entries that may be found behind links to directories: a few directories of links to
+/// each other have as many paths as one likes.
+const MOST_FOLLOWED: usize = 1 << 20;
 
 /// Walks sources and collects what they give.
 pub(super) struct Walk<'a> {
     places: &'a Places<'a>,
+    outputs: &'a Outputs,
     check: Checkpoint<'a>,
     found: Vec<Found>,
+    /// Entries behind links to directories.
+    followed: usize,
+    /// Links to directories of this machine that were followed.
+    copied: Vec<PathBuf>,
 }
 
 /// A tree that is being walked.
@@ -100,11 +37,23 @@ struct Tree<'a> {
     filter: &'a Filter,
     /// Where the tree's own links hop to, if it is a sandbox's.
     behind: Option<PathBuf>,
+    /// Whether it is an install tree: one with a `lib/python*/site-packages`.
+    is_install: OnceCell<bool>,
+}
+
+/// A directory of a tree that is being walked.
+struct Level {
+    path: PathBuf,
+    /// The length of its path in the tree.
+    depth: usize,
+    members: vec::IntoIter<Member>,
+    /// Links to directories that lead here.
+    followed: usize,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(places: &'a Places<'a>, check: Checkpoint<'a>) -> Self {
-        Self { places, check, found: Vec::new() }
+    pub(super) fn new(places: &'a Places<'a>, outputs: &'a Outputs, check: Checkpoint<'a>) -> Self {
+        Self { places, outputs, check, found: Vec::new(), followed: 0, copied: Vec::new() }
     }
 
     /// The number of entries so far.
@@ -113,17 +62,22 @@ impl<'a> Walk<'a> {
     }
 
     /// What all sources walked gave, in the order of walking.
-    pub(super) fn finish(self) -> Vec<Found> {
+    pub(super) fn finish(self, warnings: &mut Warnings) -> Vec<Found> {
+        for link in self.copied {
+            warnings.copied(&link);
+        }
         self.found
     }
 
     /// Adds a source's entries.
     pub(super) fn source(&mut self, source: &Source) -> Result<()> {
+        (self.check)()?;
         let to = source.to.bytes();
-        if to.is_empty() && !matches!(source.what, What::Tree { .. }) {
+        if to.is_empty() && !matches!(source.what, What::Tree { .. } | What::Directory) {
             return Err(Error::input("only a tree can go to the image's root"));
         }
         match &source.what {
+            What::Directory => {}
             What::Symlink(text) => {
                 let directory = paths::parent(to).unwrap_or_default();
                 let climbs = !text.starts_with(b"/") && paths::resolve(directory, text).is_none();
@@ -141,12 +95,15 @@ impl<'a> Walk<'a> {
                 if self.places.covered_elsewhere(path.full()) {
                     return Ok(());
                 }
-                let content = Content { root: path.full().clone(), relative: None };
+                if self.outputs.contains_path(path.full()) {
+                    return Err(Error::input("a source is also an output:").at(&**path.full()));
+                }
+                let from = From::file(path.full());
                 let kind = fs::kind(path.full())?;
                 let (kind, at) = hop(kind, path.full().to_path_buf(), path.typed(), None)?;
                 let node = match kind {
-                    Kind::Symlink => Node::Open(OpenLink::read(at, false)?, content),
-                    _ => file(kind, &at, content)?,
+                    Kind::Symlink => Node::Open(OpenLink::read(at, false)?, from),
+                    _ => file(kind, &at, None, from)?,
                 };
                 self.push(source, to.into(), node);
             }
@@ -161,8 +118,8 @@ impl<'a> Walk<'a> {
                         .hint("use --file for a single file"));
                 }
                 let behind = sandbox::behind(path)?;
-                let tree = Tree { source, path, filter, behind };
-                self.directory(&tree, path.full(), &mut Vec::new(), 0)?;
+                let is_install = OnceCell::new();
+                self.tree(&Tree { source, path, filter, behind, is_install })?;
             }
         }
         Ok(())
@@ -172,94 +129,123 @@ impl<'a> Walk<'a> {
         self.found.push(Found { dest, mode: source.mode, node });
     }
 
-    /// Adds what lies in the tree's directory `directory`, which is at `relative` in the tree.
-    fn directory(
-        &mut self,
-        tree: &Tree<'_>,
-        directory: &Path,
-        relative: &mut Vec<u8>,
-        followed: usize,
-    ) -> Result<()> {
-        (self.check)()?;
-        let depth = relative.len();
-        for (name, kind) in fs::read_dir(directory)? {
-            relative.truncate(depth);
-            if depth > 0 {
+    /// Adds what lies in a tree.
+    fn tree(&mut self, tree: &Tree<'_>) -> Result<()> {
+        let mut relative = Vec::new();
+        let mut levels = vec![Level::open(tree.path.full().to_path_buf(), 0, 0)?];
+        while let Some(level) = levels.last_mut() {
+            relative.truncate(level.depth);
+            let Some(member) = level.members.next() else {
+                levels.pop();
+                continue;
+            };
+            if level.depth > 0 {
                 relative.push(b'/');
             }
-            relative.extend_from_slice(name.as_bytes());
-            if !self.places.is_elsewhere(|| directory.join(&name)) {
-                self.entry(tree, directory, kind, relative, followed)?;
+            relative.extend_from_slice(member.name.as_bytes());
+            if self.places.is_elsewhere(|| level.path.join(&member.name))
+                || self.outputs.contains(&level.path, &member.name)
+            {
+                continue;
+            }
+            if level.followed > 0 {
+                self.followed += 1;
+                if self.followed > MOST_FOLLOWED {
+                    let what = format!(
+                        "more than {MOST_FOLLOWED} entries lie behind links to directories in"
+                    );
+                    return Err(Error::input(what).at(&**tree.path.full()));
+                }
+            }
+            if let Some(deeper) = self.member(tree, level, member, &relative)? {
+                (self.check)()?;
+                levels.push(deeper);
             }
         }
-        relative.truncate(depth);
         Ok(())
     }
 
-    /// Adds what is in `directory`, and at `relative` in the tree.
-    fn entry(
+    /// Adds what is at `relative` in the tree, or gives the directory that it is.
+    fn member(
         &mut self,
         tree: &Tree<'_>,
-        directory: &Path,
-        kind: Kind,
-        relative: &mut Vec<u8>,
-        followed: usize,
-    ) -> Result<()> {
-        let path = directory.join(paths::as_path(paths::name(relative)));
+        level: &Level,
+        member: Member,
+        relative: &[u8],
+    ) -> Result<Option<Level>> {
+        let Member { name, kind, file: stamp } = member;
         let (kind, at) = match tree.linked_directory(kind, relative) {
             Some(behind) => (Kind::Symlink, behind),
-            None => hop(kind, path, tree.path.typed(), Some(relative))?,
+            None => hop(kind, level.path.join(&name), tree.path.typed(), Some(relative))?,
         };
+        let name = name.as_bytes();
         let link = match kind {
             Kind::Symlink => Some(OpenLink::read(at.clone(), true)?),
             _ => None,
         };
         let leads_to_directory = kind == Kind::Directory
             || link.is_some() && fs::kind_followed(&at) == Some(Kind::Directory);
-        if leads_to_directory && filter::skips_directory(paths::name(relative)) {
-            return Ok(());
+        if leads_to_directory && tree.filter.skips_directory(name) {
+            return Ok(None);
         }
         let stands_for_directory = link.as_ref().is_some_and(|link| {
             leads_to_directory && link.text.is_absolute() && !self.places.knows(&link.text)
         });
         if kind == Kind::Directory || stands_for_directory {
-            paths::check_component(paths::name(relative), &tree.source.to.join(relative))?;
-            if followed == MOST_HOPS {
+            paths::check_component(name, &tree.source.to.join(relative))?;
+            if level.followed == MOST_HOPS {
                 return Err(Error::input("links lead in a circle at").at(at));
             }
-            let followed = followed + usize::from(stands_for_directory);
-            let path = directory.join(paths::as_path(paths::name(relative)));
-            return self.directory(tree, &path, relative, followed);
+            let path = level.path.join(paths::as_path(name));
+            if stands_for_directory {
+                self.copied.push(at);
+            }
+            let followed = level.followed + usize::from(stands_for_directory);
+            return Level::open(path, relative.len(), followed).map(Some);
         }
 
         let folder = paths::name(paths::parent(relative).unwrap_or_default());
-        let name = paths::name(relative);
-        if filter::skips_file(folder, name) || !tree.filter.ships(relative) {
-            return Ok(());
+        if filter::speaks_of_the_machine(folder, name)
+            || tree.is_own_wheel(relative)?
+            || !tree.filter.ships(relative)
+        {
+            return Ok(None);
         }
         let dest = tree.source.to.join(relative).into_boxed_slice();
         paths::check_component(name, &dest)?;
-        let content = Content::below(tree.path.full(), &dest, relative)?;
+        paths::check_length(&dest)?;
+        let from = From::below(tree.path.full(), &dest, relative)?;
         let node = match link {
-            None => file(kind, &at, content)?,
-            Some(link) => match link.within_tree(relative)? {
-                Some(text) => Node::Link(text),
-                None => Node::Open(link, content),
-            },
+            None => file(kind, &at, stamp, from)?,
+            // What it leads to is there: nothing is left to settle.
+            Some(link) if link.stays_in_tree(relative) && fs::kind_followed(&at).is_some() => {
+                Node::Link(link.bytes())
+            }
+            Some(link) => Node::Open(link, from),
         };
         self.push(tree.source, dest, node);
-        Ok(())
+        Ok(None)
     }
 }
 
 /// The node of something that is no link.
-fn file(kind: Kind, at: &Path, content: Content) -> Result<Node> {
+fn file(kind: Kind, at: &Path, stamp: Option<Stamp>, from: From) -> Result<Node> {
     match kind {
-        Kind::File => Ok(Node::File(content)),
+        Kind::File => {
+            let stamp = stamp.map_or_else(|| Stamp::read(at), Ok)?;
+            Ok(Node::File(Content::new(from, stamp)))
+        }
         Kind::Other(what) => Err(Error::input(format!("{what} cannot be in a layer:")).at(at)),
         Kind::Directory | Kind::Symlink => Err(Error::input("not a file but a directory:")
             .at(at)
             .hint("use --tree for a directory")),
+    }
+}
+
+impl Level {
+    fn open(path: PathBuf, depth: usize, followed: usize) -> Result<Self> {
+        let members = fs::read_dir(&path)?.into_iter();
+        Ok(Self { path, depth, members, followed })
     }
 }
 
@@ -271,56 +257,22 @@ impl Tree<'_> {
         let linked = kind == Kind::Directory && fs::kind(&behind).ok()? == Kind::Symlink;
         linked.then_some(behind)
     }
-}
 
-impl OpenLink {
-    fn read(at: PathBuf, in_tree: bool) -> Result<Self> {
-        let text = fs::read_link(&at)?;
-        Ok(Self { at, text, in_tree })
-    }
-
-    /// The text of a relative link that stays in its tree, where the link is at `relative`: such
-    /// a link is kept as it is. None for every other link.
-    fn within_tree(&self, relative: &[u8]) -> Result<Option<Box<[u8]>>> {
-        let directory = paths::parent(relative).unwrap_or_default();
-        if self.text.is_absolute() || paths::resolve(directory, &self.bytes()).is_none() {
-            return Ok(None);
+    /// Whether the file at `relative` is the wheel that an install tree was made from.
+    fn is_own_wheel(&self, relative: &[u8]) -> Result<bool> {
+        if relative.contains(&b'/') || !relative.ends_with(b".whl") {
+            return Ok(false);
         }
-        match fs::kind_followed(&self.at) {
-            Some(_) => Ok(Some(self.bytes())),
-            None => Err(self.dangling()),
+        if let Some(is_install) = self.is_install.get() {
+            return Ok(*is_install);
         }
+        let lib = self.path.full().join("lib");
+        let is_install = fs::kind_followed(&lib) == Some(Kind::Directory)
+            && fs::read_dir(&lib)?.iter().any(|member| {
+                let packages = lib.join(&member.name).join("site-packages");
+                member.name.as_bytes().starts_with(b"python")
+                    && fs::kind_followed(&packages) == Some(Kind::Directory)
+            });
+        Ok(*self.is_install.get_or_init(|| is_install))
     }
-
-    /// The error for a link that leads nowhere.
-    pub(super) fn dangling(&self) -> Error {
-        Error::input(format!("the link to `{}` leads nowhere at", self.text.display()))
-            .at(&*self.at)
-    }
-
-    /// The path that the link leads to, read where it lies, without `.` and `..`.
-    pub(super) fn target(&self) -> PathBuf {
-        let directory = self.at.parent().unwrap_or(Path::new("/"));
-        normal(&directory.join(&self.text))
-    }
-
-    /// The link's text as bytes.
-    pub(super) fn bytes(&self) -> Box<[u8]> {
-        self.text.as_os_str().as_bytes().into()
-    }
-}
-
-/// A path without `.` and `..`, read without asking the file system.
-pub(super) fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if normal.file_name().is_some() => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }

@@ -10,15 +10,17 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rawzip::{
     CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
     ZipLocator,
 };
 
+use super::Checkpoint;
 use super::filter::from_package_root;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs::Input;
 
 /// The least bytes of a file for which a stream is taken. A member of its own costs about a
@@ -35,7 +37,11 @@ pub struct Wheels(Vec<Wheel>);
 struct Wheel {
     file: Arc<Input>,
     archive: Option<Arc<Archive>>,
-    /// By installed path; none where the archive has two of that name.
+    failure: Failure,
+    /// Whether it has a file of the package's.
+    serves: AtomicBool,
+    /// By installed path; none where the archive has two of that name, or what no member is made
+    /// of.
     streams: BTreeMap<Box<[u8]>, Option<ZipArchiveEntryWayfinder>>,
 }
 
@@ -48,11 +54,19 @@ impl fmt::Debug for Archive {
 }
 
 /// The wheel's file, as the archive's reader wants it.
-struct At(Arc<Input>);
+struct At(Arc<Input>, Failure);
+
+/// What reading the wheel failed with: an archive that cannot be read is not a malformed one.
+type Failure = Arc<OnceLock<Error>>;
 
 impl ReaderAt for At {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset).map_err(io::Error::other)
+        self.0.read_at(buffer, offset).map_err(|error| {
+            let text = error.to_string();
+            // The first failure tells the most.
+            drop(self.1.set(error));
+            io::Error::other(text)
+        })
     }
 }
 
@@ -65,9 +79,33 @@ pub struct Stream {
 
 impl Wheels {
     /// Opens wheels. One that is malformed has no streams; one that cannot be opened is an error.
-    pub fn open(paths: &[Arc<Path>]) -> Result<Self> {
-        let wheels = paths.iter().map(|path| Ok(Wheel::index(Input::open(path)?)));
+    pub fn open(paths: &[Arc<Path>], check: Checkpoint<'_>) -> Result<Self> {
+        let wheels = paths.iter().map(|path| Wheel::index(Input::open(path)?, check));
         Ok(Self(wheels.collect::<Result<_>>()?))
+    }
+
+    /// Fails if a wheel could not be read, or was written to meanwhile: then what was taken from
+    /// it may not be what its digest says.
+    pub fn expect_unchanged(&self) -> Result<()> {
+        for wheel in &self.0 {
+            if let Some(error) = wheel.failure.get() {
+                return Err(Error::new(error.fault(), error.to_string()));
+            }
+            wheel.file.expect_unchanged()?;
+        }
+        Ok(())
+    }
+
+    /// The wheels that had no file of the package's, each with the reason.
+    pub fn useless(&self) -> impl Iterator<Item = String> {
+        let useless = self.0.iter().filter(|wheel| !wheel.serves.load(Ordering::Relaxed));
+        useless.map(|wheel| {
+            let why = match wheel.archive {
+                None => "it is no ZIP archive, or is truncated",
+                Some(_) => "it has no file of the package",
+            };
+            format!("{}: {why}", wheel.file.path().display())
+        })
     }
 
     /// The wheels' files, in order.
@@ -79,12 +117,15 @@ impl Wheels {
     /// is relative to a tree; none for a file that is better compressed with others, or so large
     /// that a member cannot tell its length. It is no longer than the file.
     pub fn stream(&self, path: &[u8], size: u64) -> Option<Stream> {
-        if size < LEAST || size > u32::MAX.into() {
-            return None;
-        }
+        let fits = (LEAST..=u32::MAX.into()).contains(&size);
         let path = self::path(path);
         self.0.iter().find_map(|wheel| {
-            let entry = (*wheel.streams.get(path)?)?;
+            if !fits && wheel.serves.load(Ordering::Relaxed) {
+                return None;
+            }
+            let entry = *wheel.streams.get(path)?;
+            wheel.serves.store(true, Ordering::Relaxed);
+            let entry = entry.filter(|_| fits)?;
             let archive = wheel.archive.clone()?;
             let fits =
                 entry.uncompressed_size_hint() == size && entry.compressed_size_hint() <= size;
@@ -94,31 +135,31 @@ impl Wheels {
 }
 
 impl Wheel {
-    fn index(file: Input) -> Self {
-        let file = Arc::new(file);
+    fn index(file: Input, check: Checkpoint<'_>) -> Result<Self> {
+        let (file, failure) = (Arc::new(file), Failure::default());
+        let at = At(file.clone(), failure.clone());
+        let serves = AtomicBool::new(false);
         let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
         let end = file.size();
-        let located = ZipLocator::new().locate_in_reader(At(file.clone()), &mut buffer, end);
+        let located = ZipLocator::new().locate_in_reader(at, &mut buffer, end);
         let Ok(archive) = located else {
-            return Self { file, archive: None, streams: BTreeMap::new() };
+            return Ok(Self { file, archive: None, failure, serves, streams: BTreeMap::new() });
         };
         let mut streams = BTreeMap::new();
         let mut entries = archive.entries(&mut buffer);
         // Of a damaged directory, what comes before the damage serves as well.
         while let Ok(Some(record)) = entries.next_entry() {
-            if record.compression_method() != CompressionMethod::DEFLATE
-                || record.flags().is_encrypted()
-                || record.uncompressed_size_hint() < LEAST
-            {
-                continue;
-            }
+            check()?;
+            let usable = record.compression_method() == CompressionMethod::DEFLATE
+                && !record.flags().is_encrypted()
+                && record.uncompressed_size_hint() >= LEAST;
             let path = installed(record.file_path().as_ref()).into_boxed_slice();
             match streams.entry(path) {
-                Entry::Vacant(place) => _ = place.insert(Some(record.wayfinder())),
+                Entry::Vacant(place) => _ = place.insert(usable.then(|| record.wayfinder())),
                 Entry::Occupied(mut place) => _ = place.insert(None),
             }
         }
-        Self { file, archive: Some(Arc::new(Archive(archive))), streams }
+        Ok(Self { file, archive: Some(Arc::new(Archive(archive))), failure, serves, streams })
     }
 }
 

@@ -6,7 +6,6 @@ use super::claims::Claims;
 use super::keys;
 use crate::digest::{Digest, Function};
 use crate::error::Result;
-use crate::fs::Input;
 use crate::layer::Checkpoint;
 use crate::layer::plan::{Entry, PackagePlan};
 
@@ -40,10 +39,10 @@ impl Functions {
         let mut claims = claims.finder();
         let first = contents
             .zip(digests)
-            .find_map(|(path, read)| Some((claims.about(&path)?, *read, path)));
-        if let Some((claim, read, path)) = first
+            .find_map(|((content, path), read)| Some((claims.about(&path)?, *read, content, path)));
+        if let Some((claim, read, content, path)) = first
             && claim != read
-            && keys::read(&Input::open(&path)?, function.other(), check)? == claim
+            && keys::read(&content.open(&path)?, function.other(), check)? == claim
         {
             self.blake3.store(function.other() == Function::Blake3, Ordering::Relaxed);
         }

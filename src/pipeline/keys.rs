@@ -101,12 +101,12 @@ pub(super) fn contents(
     let mut digests = Vec::with_capacity(package.entries.len());
     let mut all_claimed = true;
     let mut claims = claims.finder();
-    let mut add = |path: &Path| {
+    let mut add = |path: &Path, open: &dyn Fn() -> Result<Input>| {
         let claimed = claims.about(path);
         all_claimed &= claimed.is_some();
         digests.push(match claimed {
             Some(digest) => digest,
-            None => read(&Input::open(path)?, function, check)?,
+            None => read(&open()?, function, check)?,
         });
         Ok(())
     };
@@ -114,10 +114,10 @@ pub(super) fn contents(
     for entry in &package.entries {
         if let Kind::File(content) = &entry.kind {
             content.write_path(&entry.dest, &mut path);
-            add(&path)?;
+            add(&path, &|| content.open(&path))?;
         }
     }
-    package.wheels.iter().try_for_each(|wheel| add(wheel))?;
+    package.wheels.iter().try_for_each(|wheel| add(wheel, &|| Input::open(wheel)))?;
     Ok((digests, all_claimed))
 }
 

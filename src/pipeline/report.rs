@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cache::Why;
+use crate::layer::Warnings;
 use crate::layer::plan::PackagePlan;
 use crate::observe::Stopwatch;
 
@@ -28,6 +29,8 @@ pub struct Report {
     since: Stopwatch,
     plan: Duration,
     packages: Vec<Package>,
+    /// What is probably not meant.
+    pub warnings: Warnings,
 }
 
 #[derive(Debug)]
@@ -58,7 +61,12 @@ impl Package {
 
 impl Report {
     pub(super) fn start() -> Self {
-        Self { since: Stopwatch::start(), plan: Duration::ZERO, packages: Vec::new() }
+        Self {
+            since: Stopwatch::start(),
+            plan: Duration::ZERO,
+            packages: Vec::new(),
+            warnings: Warnings::default(),
+        }
     }
 
     /// Says that it is known by now what the layer consists of.

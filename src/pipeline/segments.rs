@@ -156,7 +156,7 @@ impl<'a> Segments<'a> {
                 let function = functions.guess();
                 blob.record(flight)?;
                 let attributes = self.common.attributes;
-                let wheels = Wheels::open(&package.wheels)?;
+                let wheels = Wheels::open(&package.wheels, check)?;
                 let mut digests = segment::write_package(
                     package,
                     &wheels,
@@ -167,6 +167,10 @@ impl<'a> Segments<'a> {
                 )?;
                 for wheel in wheels.files() {
                     digests.push(keys::read(wheel, function, check)?);
+                }
+                if !package.wheels.is_empty() {
+                    blob.settle()?;
+                    super::finish_wheels(&wheels, report)?;
                 }
                 functions.learn(package, claims, (function, &digests), check)?;
                 let key = keys::segment(package, self.common, function, &digests);

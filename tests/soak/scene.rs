@@ -107,7 +107,7 @@ impl Scene {
         command.arg(format!("--output={}", file("blob").display()));
         command.arg(format!("--metadata={}", file("json").display()));
         let run = Run::of(&mut command);
-        assert_eq!((run.code, &*run.stderr), (0, ""), "{arguments:?}");
+        assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
         let (blob, metadata) = (fs::read(file("blob")).unwrap(), fs::read(file("json")).unwrap());
         assert!(String::from_utf8_lossy(&metadata).contains(&sha256sum(&blob)));
         Known { arguments, blob, metadata }

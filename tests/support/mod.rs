@@ -96,7 +96,9 @@ impl Folder {
     /// Builds `out` with these arguments after `pylayer layer`, which must go well.
     pub(crate) fn layer(&self, arguments: &[&str]) -> Vec<u8> {
         let run = self.run(&[&["layer", "--output=out"], arguments].concat());
-        assert_eq!((run.code, &*run.stdout, &*run.stderr), (0, "", ""), "{arguments:?}");
+        assert_eq!((run.code, &*run.stdout), (0, ""), "{arguments:?}: {}", run.stderr);
+        let warns = run.stderr.lines().all(|line| line.starts_with("pylayer: warning: "));
+        assert!(warns, "{arguments:?}: {}", run.stderr);
         self.read("out")
     }
 

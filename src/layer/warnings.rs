@@ -1,0 +1,75 @@
+//! What is not wrong and yet probably not meant.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How many examples a warning names.
+const NAMED: usize = 3;
+
+/// Warnings about a layer: for each kind, what it is about.
+#[derive(Debug, Default)]
+pub struct Warnings(BTreeMap<Kind, Vec<String>>);
+
+/// A kind of warning, in the order of telling.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// The layer has no entries.
+    NoEntries,
+    /// The output's name says another compression.
+    OutputName,
+    /// A copy of a file of this machine stands in for an absolute link out of a tree.
+    Copied,
+    /// A glob matches nothing.
+    Glob,
+    /// An `--elsewhere` serves for nothing.
+    Elsewhere,
+    /// A `--wheel` serves for nothing.
+    Wheel,
+}
+
+impl Kind {
+    /// Whether the user can do something about it; what only costs time is for the log alone.
+    pub fn is_for_users(self) -> bool {
+        !matches!(self, Self::Elsewhere | Self::Wheel)
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::NoEntries => "the layer has no entries",
+            Self::OutputName => "the output's name says another compression than it has",
+            Self::Copied => {
+                "an absolute link leads out of its tree: a copy of what this machine has there \
+                 stands in for it"
+            }
+            Self::Glob => "a glob matches nothing",
+            Self::Elsewhere => {
+                "an --elsewhere serves for nothing: no source and no link leads there"
+            }
+            Self::Wheel => "a --wheel serves for nothing",
+        }
+    }
+}
+
+impl Warnings {
+    /// Adds a warning about something.
+    pub fn add(&mut self, kind: Kind, about: impl Into<String>) {
+        self.0.entry(kind).or_default().push(about.into());
+    }
+
+    /// Adds a link for which a copy stands in.
+    pub(super) fn copied(&mut self, link: &Path) {
+        self.add(Kind::Copied, link.display().to_string());
+    }
+
+    /// A line for each kind, with a few examples.
+    pub fn lines(&self) -> impl Iterator<Item = (Kind, String)> {
+        self.0.iter().map(|(&kind, about)| {
+            let mut named = about.iter().take(NAMED).map(|about| format!("`{about}`"));
+            let mut line = named.by_ref().collect::<Vec<_>>().join(", ");
+            if about.len() > NAMED {
+                line = format!("{line}, and {} more", about.len() - NAMED);
+            }
+            (kind, format!("{}: {line}", kind.what()))
+        })
+    }
+}
