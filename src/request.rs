@@ -288,7 +288,10 @@ impl Item {
                 let path = SourcePath::new(base, self.value);
                 What::Tree { path, filter: filter.clone() }
             }
-            ItemKind::File => What::File(SourcePath::new(base, self.value)),
+            ItemKind::File => {
+                let path = SourcePath::new(base, self.value);
+                What::File { path, filter: filter.clone() }
+            }
             ItemKind::Symlink => What::Symlink(self.value.into_vec()),
             ItemKind::Directory => What::Directory,
             ItemKind::Empty | ItemKind::Elsewhere => What::Empty,

@@ -173,7 +173,7 @@ impl Service {
                 format!("{} intact, {} damaged and removed", verified.intact, verified.damaged)
             }
             CacheVerb::Collect => {
-                format!("{} bytes freed", folder.collect(self.startup.cache_size)?)
+                format!("{} bytes freed", folder.collect(self.startup.cache_size))
             }
             CacheVerb::Clear => {
                 folder.clear()?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Key;
 use super::entry::{self, Facts};
-use super::store::{Kind, place, read_entry, version_folder};
+use super::store::{self, Kind, place, read_entry, version_folder};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, directory};
@@ -59,7 +59,11 @@ impl Folder {
     /// The cache in `directory`, which must be there.
     pub fn open(directory: &Path) -> Result<Self> {
         match fs::kind_followed(directory) {
-            Some(fs::Kind::Directory) => Ok(Self { root: version_folder(directory) }),
+            Some(fs::Kind::Directory) => {
+                let directory = fs::canonical(directory).unwrap_or_else(|| directory.to_owned());
+                store::check(&directory)?;
+                Ok(Self { root: version_folder(&directory) })
+            }
             _ => Err(Error::input("there is no cache directory").at(directory)),
         }
     }
@@ -111,11 +115,11 @@ impl Folder {
     }
 
     /// Removes what is over `limit` bytes, the least recently used first; gives the bytes freed.
-    pub fn collect(&self, limit: u64) -> Result<u64> {
+    pub fn collect(&self, limit: u64) -> u64 {
         collect(&self.root, limit)
     }
 
-    /// Removes everything.
+    /// Removes everything but what other versions of pylayer have in the folder.
     pub fn clear(&self) -> Result<()> {
         directory::remove_all(&self.root).map_err(|source| {
             Error::new(Fault::Environment, "cannot clear the cache in")
@@ -161,14 +165,10 @@ fn is_intact_blob(path: &Path) -> bool {
 }
 
 /// Removes what is over the limit, down to nine tenths of it, so that it does not have to be done
-/// for every segment. At most one process at a time does this; another one's run is as good.
+/// for every segment; gives the bytes freed. Several processes may do so at a time: they remove the
+/// same.
 #[expect(clippy::disallowed_methods, reason = "the time decides what is collected, no byte")]
-pub(super) fn collect(root: &Path, limit: u64) -> Result<u64> {
-    let lock = root.join("locks").join("gc");
-    let fail = |source| Error::io("cannot lock the cache", &lock, source);
-    let Some(_lock) = directory::try_lock(&lock).map_err(fail)? else {
-        return Ok(0);
-    };
+fn collect(root: &Path, limit: u64) -> u64 {
     let now = SystemTime::now();
     let mut blobs: BTreeMap<PathBuf, directory::Listed> =
         files(root, Kind::Blob).into_iter().collect();
@@ -196,7 +196,7 @@ pub(super) fn collect(root: &Path, limit: u64) -> Result<u64> {
 
     let mut total: u64 = items.iter().map(|item| item.bytes).sum();
     if total <= limit {
-        return Ok(0);
+        return 0;
     }
     items.sort_by(|a, b| (a.used, &a.paths).cmp(&(b.used, &b.paths)));
     let before = total;
@@ -209,7 +209,35 @@ pub(super) fn collect(root: &Path, limit: u64) -> Result<u64> {
         }
         total -= item.bytes;
     }
-    Ok(before - total)
+    before - total
+}
+
+/// Adds what was stored, in bytes, to what all processes have stored since the last collection, and
+/// collects if that is a good part of the limit, or the limit is another one than then.
+pub(super) fn tidy(root: &Path, limit: u64, stored: u64) {
+    let path = root.join("collected");
+    // A sum may be lost where the lock cannot be had: then there is another collection later.
+    let lock = (stored > 0).then(|| directory::try_lock(&root.join("locks").join("collected")));
+    let before = fs::read(&path, 16).ok().and_then(|bytes| {
+        let (limit, stored) = bytes.split_first_chunk()?;
+        Some((u64::from_le_bytes(*limit), u64::from_le_bytes(stored.try_into().ok()?)))
+    });
+    let sum = match before {
+        Some((before, sum)) if before == limit => Some(sum.saturating_add(stored)),
+        _ => None,
+    };
+    let write = |sum: u64| {
+        directory::overwrite(&path, &[limit.to_le_bytes(), sum.to_le_bytes()].concat());
+    };
+    match sum {
+        Some(_) if stored == 0 => {}
+        Some(sum) if sum < limit / 20 => write(sum),
+        _ => {
+            write(0);
+            collect(root, limit);
+        }
+    }
+    drop(lock);
 }
 
 /// Adds to the counters. They are for people: a count lost in a crash is no loss.

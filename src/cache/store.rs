@@ -12,7 +12,8 @@ use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, Output, directory};
 
-/// What marks a folder that backups may leave out (bford.info/cachedir).
+/// The file that marks a folder of ours, which backups may leave out (bford.info/cachedir).
+const TAG_NAME: &str = "CACHEDIR.TAG";
 const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory holds layers that pylayer can build again.\n";
 
@@ -71,6 +72,43 @@ pub(super) fn version_folder(directory: &Path) -> PathBuf {
     directory.join(format!("v{FORMAT}"))
 }
 
+/// Fails unless the folder, which has no links above it, is a cache that pylayer made, and nobody
+/// else can change.
+pub(super) fn check(directory: &Path) -> Result<()> {
+    let tag = fs::read(&directory.join(TAG_NAME), TAG.len() as u64);
+    if !tag.is_ok_and(|tag| tag == TAG) && !directory::is_empty(directory) {
+        return Err(Error::input("not a cache of pylayer's, and not empty:")
+            .at(directory)
+            .hint("nothing in it was touched; give an empty or a new folder as --cache-dir"));
+    }
+    let root = version_folder(directory);
+    let kinds = [Kind::Blob, Kind::Segment, Kind::Border].map(|kind| root.join(kind.folder()));
+    let own = [directory.to_owned(), root.clone(), root.join("locks")];
+    for path in own.iter().chain(&kinds) {
+        match directory::mistrust(path) {
+            // What is not there, or damaged, costs hits alone.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) => {}
+            Ok(None) => {}
+            Ok(Some(why)) => return Err(exposed(path, why)),
+            Err(error) => return Err(Error::io("cannot use the cache directory", path, error)),
+        }
+    }
+    match directory::exposed_parent(directory) {
+        Some(parent) => Err(exposed(parent, "may be changed by others, and the cache is below it")),
+        None => Ok(()),
+    }
+}
+
+fn exposed(path: &Path, why: &str) -> Error {
+    Error::new(Fault::Environment, format!("the cache cannot be relied on: a directory {why},"))
+        .at(path)
+        .hint("others could put anything into layers: give a --cache-dir of your own")
+}
+
 /// Where a file of this name lies: 256 folders keep each of them small.
 pub(super) fn place(root: &Path, kind: Kind, name: &str) -> PathBuf {
     root.join(kind.folder()).join(name.get(..2).unwrap_or("00")).join(name)
@@ -85,36 +123,27 @@ impl Store {
                 .hint("give another --cache-dir, or --cache-dir=none")
         };
         directory::create_private(directory).map_err(fail)?;
-        if directory::is_writable_by_others(directory).map_err(fail)? {
-            return Err(Error::new(
-                Fault::Environment,
-                "others than its owner may write to the cache directory",
-            )
-            .at(directory)
-            .hint("they could put anything into layers: chmod go-w, or give another --cache-dir"));
+        let directory = &fs::canonical(directory).unwrap_or_else(|| directory.to_owned());
+        if directory::is_empty(directory) {
+            // A cache that cannot be written to can still be read; an empty one serves for nothing.
+            drop(write(&directory.join(TAG_NAME), TAG));
         }
+        check(directory)?;
         let root = version_folder(directory);
-        // A cache that cannot be written to can still be read.
-        if directory::create_private(&root.join("locks")).is_ok() {
-            let tag = directory.join("CACHEDIR.TAG");
-            if !fs::exists(&tag) {
-                drop(write(&tag, TAG));
-            }
-        }
-        // The first collection comes soon, for the limit may be a new one.
         let verified = Arc::default();
-        Ok(Self { root, limit, verified, stored: AtomicU64::new(limit) })
+        Ok(Self { root, limit, verified, stored: AtomicU64::new(0) })
     }
 
     /// A segment's facts and where its bytes are.
     pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), Why> {
         let path = place(&self.root, Kind::Segment, &key.hex());
-        if !fs::exists(&path) {
+        if !fs::exists(&path) || !is_private(&path) {
             return Err(Why::Unknown);
         }
         let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
         let found = facts.and_then(|facts| {
             let blob = place(&self.root, Kind::Blob, &hex(&facts.blob));
+            let blob = Some(blob).filter(|blob| is_private(blob))?;
             let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
             let (root, key, verified) = (self.root.clone(), *key, self.verified.clone());
             let (blob, left) = (facts.blob, facts.size());
@@ -159,13 +188,14 @@ impl Store {
             write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
         });
         if stored.is_ok() {
-            self.stored.fetch_add(facts.size(), Ordering::Relaxed);
+            let blocks = |size: u64| size.next_multiple_of(BLOCK) + BLOCK;
+            self.stored.fetch_add(blocks(facts.size()), Ordering::Relaxed);
         }
     }
 
     pub(super) fn border(&self, key: &Key) -> Option<Vec<u8>> {
         let path = place(&self.root, Kind::Border, &key.hex());
-        if !fs::exists(&path) {
+        if !fs::exists(&path) || !is_private(&path) {
             return None;
         }
         let bytes = read_entry(&path, Kind::Border).unwrap_or_default();
@@ -181,6 +211,7 @@ impl Store {
         let path = place(&self.root, Kind::Border, &key.hex());
         // What cannot be stored is found out again.
         drop(write(&path, &entry::seal(Kind::Border, key, border.to_vec())));
+        self.stored.fetch_add(BLOCK, Ordering::Relaxed);
     }
 
     pub(super) fn lock_file(&self, key: &Key) -> PathBuf {
@@ -192,13 +223,10 @@ impl Store {
         gc::count(&self.root, [("hits", hits), ("misses", misses)]);
     }
 
-    /// Collects if this process has stored a good part of what the cache may hold.
+    /// Collects if all processes together have stored a good part of what the cache may hold.
     pub(super) fn tidy(&self) {
-        if self.stored.load(Ordering::Relaxed) >= self.limit / 20 {
-            self.stored.store(0, Ordering::Relaxed);
-            // Somebody else collects, or the cache cannot be written to: both are fine.
-            drop(gc::collect(&self.root, self.limit));
-        }
+        let stored = self.stored.swap(0, Ordering::Relaxed);
+        gc::tidy(&self.root, self.limit, stored);
     }
 }
 
@@ -210,6 +238,14 @@ pub(super) fn remove(root: &Path, key: &Key) {
     if let Some(facts) = facts {
         fs::remove(&place(root, Kind::Blob, &hex(&facts.blob)));
     }
+}
+
+/// What an entry, or the end of a blob, takes on the disk at least, in bytes.
+const BLOCK: u64 = 4096;
+
+/// Whether nobody else can change what is in a file's folder.
+fn is_private(path: &Path) -> bool {
+    directory::mistrust(fs::folder(path)).is_ok_and(|why| why.is_none())
 }
 
 /// Publishes a file, making its folder if need be.

@@ -18,7 +18,7 @@ const NONBLOCK: i32 =
 pub struct Listed {
     /// Its name.
     pub name: OsString,
-    /// Its length in bytes.
+    /// What it takes on the disk, in bytes.
     pub size: u64,
     /// When it was last used, as far as the clock can be believed.
     pub used: SystemTime,
@@ -29,9 +29,43 @@ pub fn create_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Whether others than its owner may write to a directory.
-pub fn is_writable_by_others(path: &Path) -> io::Result<bool> {
-    Ok(std_fs::metadata(path)?.mode() & 0o022 != 0)
+/// Why a directory of ours cannot be relied on; none if nobody but its owner, who is the user that
+/// this process runs as, can change what it leads to. Links are not followed.
+pub fn mistrust(path: &Path) -> io::Result<Option<&'static str>> {
+    let metadata = std_fs::symlink_metadata(path)?;
+    Ok(if metadata.is_symlink() {
+        Some("is a link")
+    } else if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    } else if metadata.uid() != rustix::process::geteuid().as_raw() {
+        Some("belongs to another user")
+    } else if metadata.mode() & 0o022 != 0 {
+        Some("may be written to by others than its owner")
+    } else {
+        None
+    })
+}
+
+/// The first directory above `path`, which has no links, in which others could put another in the
+/// place of the one on the way. The members of the process's own group are not others: users have
+/// groups of their own.
+pub fn exposed_parent(path: &Path) -> Option<&Path> {
+    let user = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    path.ancestors().skip(1).find(|parent| {
+        let Ok(metadata) = std_fs::metadata(parent) else { return false };
+        let mode = metadata.mode();
+        let is_ours = [0, user].contains(&metadata.uid());
+        let is_open =
+            mode & 0o002 != 0 || mode & 0o020 != 0 && ![0, group].contains(&metadata.gid());
+        // In a sticky directory only the owner of what is there may replace it.
+        !is_ours || is_open && mode & 0o1000 == 0
+    })
+}
+
+/// Whether nothing is in a directory.
+pub fn is_empty(path: &Path) -> bool {
+    std_fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// The regular files in a directory; none where there is no directory.
@@ -42,7 +76,7 @@ pub fn list(path: &Path) -> Vec<Listed> {
     let listed = entries.flatten().filter_map(|entry| {
         let metadata = entry.metadata().ok().filter(std_fs::Metadata::is_file)?;
         let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        Some(Listed { name: entry.file_name(), size: metadata.len(), used })
+        Some(Listed { name: entry.file_name(), size: metadata.blocks() * 512, used })
     });
     listed.collect()
 }
@@ -52,7 +86,13 @@ pub fn list(path: &Path) -> Vec<Listed> {
 pub fn touch(path: &Path) {
     let times = FileTimes::new().set_modified(SystemTime::now());
     // Where this fails, the file is collected earlier than it should be.
-    drop(OpenOptions::new().append(true).open(path).and_then(|file| file.set_times(times)));
+    drop(
+        OpenOptions::new()
+            .append(true)
+            .custom_flags(NONBLOCK)
+            .open(path)
+            .and_then(|file| file.set_times(times)),
+    );
 }
 
 /// Removes a directory with all that is in it.
@@ -121,6 +161,8 @@ pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
 /// Writes a file's first bytes in place: for what may be lost. To make it empty first would have
 /// ext4 write it to the disk at once.
 pub fn overwrite(path: &Path, bytes: &[u8]) {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(NONBLOCK);
+    let file = options.open(path);
     drop(file.and_then(|mut file| file.write_all(bytes)));
 }

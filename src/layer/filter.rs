@@ -22,7 +22,8 @@ const MOST_GLOBS: usize = 1000;
 ///
 /// A pattern without a slash matches a name at any depth. One with a slash matches the path from
 /// the package's root: the `site-packages` of an install tree, else the tree itself. What matches a
-/// directory matches all below it.
+/// directory matches all below it. Single files are chosen in the same way where they go into a
+/// `site-packages`: that is how packages come that are no trees.
 #[derive(Debug, Default)]
 pub struct Filter {
     include: Globs,
@@ -174,16 +175,21 @@ impl Filter {
 
 /// The path from the install tree's `site-packages`; the whole path where there is none.
 pub(crate) fn from_package_root(relative: &[u8]) -> &[u8] {
+    below_site_packages(relative).unwrap_or(relative)
+}
+
+/// The path from the first `site-packages` on the way.
+pub(super) fn below_site_packages(path: &[u8]) -> Option<&[u8]> {
     const ROOT: &[u8] = b"site-packages";
     let mut start = 0;
-    for component in relative.split(|&byte| byte == b'/') {
+    for component in path.split(|&byte| byte == b'/') {
         let end = start + component.len();
-        if component == ROOT && end < relative.len() {
-            return &relative[end + 1..];
+        if component == ROOT && end < path.len() {
+            return Some(&path[end + 1..]);
         }
         start = end + 1;
     }
-    relative
+    None
 }
 
 /// Whether a file of a tree is left out: what speaks of the machine that installed a package.

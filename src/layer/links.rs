@@ -51,7 +51,7 @@ impl<'a> Places<'a> {
     pub(super) fn new(spec: &'a LayerSpec) -> Self {
         let here = spec.packages.iter().flat_map(|package| &package.sources);
         let here = here.filter_map(|source| match &source.what {
-            What::Tree { path, .. } | What::File(path) => {
+            What::Tree { path, .. } | What::File { path, .. } => {
                 Some(Place { path, to: &source.to, elsewhere: false })
             }
             What::Symlink(_) | What::Empty | What::Directory => None,

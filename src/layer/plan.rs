@@ -169,8 +169,8 @@ fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
     for package in &spec.packages {
         let name = paths::as_path(&package.name).display();
         let mut filters = package.sources.iter().filter_map(|source| match &source.what {
-            What::Tree { filter, .. } => Some(filter),
-            _ => None,
+            What::Tree { filter, .. } | What::File { filter, .. } => Some(filter),
+            What::Symlink(_) | What::Empty | What::Directory => None,
         });
         // All trees of a package have one filter.
         for flag in filters.next().into_iter().flat_map(|filter| filter.unmatched()) {

@@ -146,7 +146,12 @@ pub enum What {
         filter: Arc<Filter>,
     },
     /// One file.
-    File(SourcePath),
+    File {
+        /// The file.
+        path: SourcePath,
+        /// Whether it ships, if its destination is in a `site-packages`.
+        filter: Arc<Filter>,
+    },
     /// A symbolic link with this text.
     Symlink(Vec<u8>),
     /// A file of no bytes.

@@ -91,8 +91,9 @@ impl<'a> Walk<'a> {
                 self.push(source, to.into(), Node::Link(text.clone().into()));
             }
             What::Empty => self.push(source, to.into(), Node::Empty),
-            What::File(path) => {
-                if self.places.covered_elsewhere(path.full()) {
+            What::File { path, filter } => {
+                let ships = filter::below_site_packages(to).is_none_or(|path| filter.ships(path));
+                if !ships || self.places.covered_elsewhere(path.full()) {
                     return Ok(());
                 }
                 if self.outputs.contains_path(path.full()) {

@@ -3,6 +3,7 @@
 mod claims;
 mod damage;
 mod hazards;
+mod owners;
 
 use std::fs;
 
