@@ -5,7 +5,7 @@ toolchain and is read by every build; the other builds the worker and is read
 when that toolchain is taken.
 """
 
-load(":compat.bzl", "host_architecture", "list_tree")
+load(":compat.bzl", "watch_tree")
 load(":worker_repository.bzl", "toolchain_entry", "worker_build_file")
 
 # All that cargo reads. A change of any of these files builds the worker again.
@@ -25,14 +25,13 @@ def _windows(rctx):
     return rctx.os.name.lower().startswith("windows")
 
 def _watch_sources(rctx, root):
-    """Has this rule run again when a source changes: a label's file is watched."""
+    """Runs this rule again when a source changes."""
     for name in _FILES:
         if root.get_child(name).exists:
             rctx.path(Label("//:" + name))
     for name in _DIRECTORIES:
-        for file in list_tree(rctx, root.get_child(name)):
-            relative = file.replace("\\", "/")[len(str(root)) + 1:]
-            rctx.path(Label("//:" + relative))
+        if root.get_child(name).exists:
+            watch_tree(rctx, root.get_child(name))
 
 def _find_cargo(rctx):
     environ = rctx.os.environ
@@ -73,8 +72,7 @@ def _build(rctx, executable):
     cargo = _find_cargo(rctx)
     own_target = "CARGO_TARGET_DIR" not in rctx.os.environ
     target = rctx.path("target" if own_target else rctx.os.environ["CARGO_TARGET_DIR"])
-    if hasattr(rctx, "report_progress"):
-        rctx.report_progress("cargo builds the pylayer worker; this takes a few minutes the first time")
+    rctx.report_progress("cargo builds the pylayer worker; this takes a few minutes the first time")
     command = [
         cargo,
         "build",
@@ -120,7 +118,7 @@ def _pylayer_host_cargo_impl(rctx):
         _take_prebuilt(rctx, executable, binary)
     else:
         _build(rctx, executable)
-    rctx.file("BUILD.bazel", worker_build_file(executable), executable = False)
+    rctx.file("BUILD.bazel", worker_build_file(executable, rctx.attr.flags), executable = False)
 
 pylayer_host_cargo = repository_rule(
     implementation = _pylayer_host_cargo_impl,
@@ -132,6 +130,11 @@ instead; cargo is not needed then), `CARGO` (cargo itself), `CARGO_HOME`,
 faster), `RUSTUP_HOME` and `RUSTUP_TOOLCHAIN`. A change of one of them builds
 again. `PATH` and `HOME` are used as they are when it is built.
 """,
+    attrs = {
+        "flags": attr.string_list(
+            doc = "Startup flags of the worker.",
+        ),
+    },
     environ = [
         "CARGO",
         "CARGO_HOME",
@@ -144,7 +147,7 @@ again. `PATH` and `HOME` are used as they are when it is built.
 
 def _pylayer_host_toolchains_impl(rctx):
     system = _OS.get(rctx.os.name.lower().split(" ")[0])
-    cpu = _CPU.get(host_architecture(rctx))
+    cpu = _CPU.get(rctx.os.arch)
     rctx.file("BUILD.bazel", toolchain_entry("host_cargo", rctx.attr.repository, system, cpu), executable = False)
 
 pylayer_host_toolchains = repository_rule(
@@ -157,15 +160,3 @@ pylayer_host_toolchains = repository_rule(
         ),
     },
 )
-
-def pylayer_host_repositories(name = "pylayer_toolchains"):
-    """Declares the two repositories, the second as `pylayer_host_cargo`.
-
-    Args:
-      name: the repository with the toolchain to register.
-    """
-    pylayer_host_toolchains(
-        name = name,
-        repository = "pylayer_host_cargo",
-    )
-    pylayer_host_cargo(name = "pylayer_host_cargo")
