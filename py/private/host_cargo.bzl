@@ -103,19 +103,28 @@ def _build(rctx, executable):
     if own_target:
         rctx.delete("target")
 
-def _take_prebuilt(rctx, executable, binary):
-    path = rctx.path(binary) if binary.startswith("/") or _windows(rctx) else None
-    if not path or not path.exists:
-        fail("pylayer: PYLAYER_BINARY=%s is not an absolute path of an executable; correct it, or unset it to have cargo build the worker" % binary)
-
-    # A link, so that Bazel sees when the executable changes.
-    rctx.symlink(path, "bin/" + executable)
+def _given_binary(rctx):
+    """The path in PYLAYER_BINARY; None: it is not set."""
+    binary = rctx.os.environ.get("PYLAYER_BINARY", "")
+    if not binary:
+        return None
+    error = None
+    if not binary.startswith("/") and not _windows(rctx):
+        error = "is not an absolute path"
+    elif not rctx.path(binary).exists:
+        error = "does not exist"
+    elif rctx.path(binary).is_dir:
+        error = "is a directory"
+    if error:
+        fail("PYLAYER_BINARY=%s %s. Set it to the absolute path of a pylayer executable, or unset it to have cargo build the worker." % (binary, error))
+    return rctx.path(binary)
 
 def _pylayer_host_cargo_impl(rctx):
     executable = "pylayer.exe" if _windows(rctx) else "pylayer"
-    binary = rctx.os.environ.get("PYLAYER_BINARY", "")
+    binary = _given_binary(rctx)
     if binary:
-        _take_prebuilt(rctx, executable, binary)
+        # A link, so that Bazel sees when the executable changes.
+        rctx.symlink(binary, "bin/" + executable)
     else:
         _build(rctx, executable)
     rctx.file("BUILD.bazel", worker_build_file(executable, rctx.attr.flags), executable = False)
@@ -146,6 +155,8 @@ again. `PATH` and `HOME` are used as they are when it is built.
 )
 
 def _pylayer_host_toolchains_impl(rctx):
+    # This rule runs first, before anything is fetched or analyzed.
+    _given_binary(rctx)
     system = _OS.get(rctx.os.name.lower().split(" ")[0])
     cpu = _CPU.get(rctx.os.arch)
     rctx.file("BUILD.bazel", toolchain_entry("host_cargo", rctx.attr.repository, system, cpu), executable = False)
@@ -159,4 +170,5 @@ pylayer_host_toolchains = repository_rule(
             mandatory = True,
         ),
     },
+    environ = ["PYLAYER_BINARY"],
 )
