@@ -6,9 +6,9 @@ made of the runfiles: this aspect collects, target by target, what is not in a
 package.
 
 - A package gives nothing.
-- A target with no package or group below it gives its own runfiles, whole. Most
-  targets of a build are of this sort, and nothing about their rules has to be
-  known.
+- A target with no package or group below it gives its own runfiles, whole, and
+  its sources if the binary has them (generated.bzl). Most targets of a build are
+  of this sort, and nothing about their rules has to be known.
 - A target with such a thing below it gives its own default outputs (sources,
   generated files, a launcher), what else of its runfiles it has written
   (generated.bzl), and what its children gave. A `filegroup` has no outputs of
@@ -26,7 +26,7 @@ where another layer has it (paths.bzl). So a wheel is neither shipped twice nor
 lost.
 """
 
-load(":generated.bzl", "generated_by")
+load(":generated.bzl", "generated_by", "python_sources")
 load(":interpreter.bzl", "runs_python")
 load(":names.bzl", "first_party_key")
 load(":package.bzl", "package_of", "targets_of")
@@ -175,7 +175,10 @@ def _closure(target, ctx, tier, children, below):
             given = _outputs(target, ctx)
             for child in children:
                 given = given + _given_by(child)
-    generated = generated_by(target) if runs_python(ctx.rule) and not opaque else []
+    if opaque:
+        generated = python_sources(ctx.rule)
+    else:
+        generated = generated_by(target) if runs_python(ctx.rule) else []
     return PyLayerClosureInfo(
         generated = depset(transitive = [below.generated] + generated),
         groups = groups,

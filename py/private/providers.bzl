@@ -73,7 +73,7 @@ PyLayerGroupFilesInfo = provider(
 PyLayerClosureInfo = provider(
     doc = "What the layer aspect knows about a target and all below it.",
     fields = {
-        "generated": "depset of File: what may be in the runfiles because a target writes it, in none of the others",
+        "generated": "depset of File: what is to be shipped if it is in the binary's runfiles",
         "groups": "depset of PyLayerGroupFilesInfo",
         "interpreters": "depset of PyLayerInterpreterInfo",
         "opaque": "bool: `sources` are the target's own runfiles, as they are",

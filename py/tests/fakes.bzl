@@ -111,6 +111,20 @@ def _fake_library_impl(ctx):
         runfiles = _merge_runfiles(runfiles, ctx.attr.deps + ctx.attr.data + ctx.attr.hidden),
     )]
 
+def _bare_library_impl(ctx):
+    return [DefaultInfo(files = depset(ctx.files.srcs)), BareInfo(sources = ctx.files.srcs)]
+
+BareInfo = provider(
+    doc = "What a binary adds to its runfiles.",
+    fields = {"sources": "list of File"},
+)
+
+# A library whose sources are not in its runfiles, as rules_py has them.
+bare_library = rule(
+    implementation = _bare_library_impl,
+    attrs = {"srcs": attr.label_list(allow_files = True)},
+)
+
 # A library. `hidden` is an edge that no aspect of pylayer follows.
 fake_library = rule(
     implementation = _fake_library_impl,
@@ -244,8 +258,9 @@ generated_tool = rule(
 def _venv_lib_impl(ctx):
     config = ctx.actions.declare_file(".%s.venv/pyvenv.cfg" % ctx.label.name)
     ctx.actions.write(config, "")
+    sources = [file for dep in ctx.attr.deps if BareInfo in dep for file in dep[BareInfo].sources]
     return [DefaultInfo(runfiles = _merge_runfiles(
-        ctx.runfiles(files = [config] + ctx.files._interpreter),
+        ctx.runfiles(files = [config] + sources + ctx.files._interpreter),
         ctx.attr.deps + [ctx.attr._runfiles_lib],
     ))]
 
