@@ -1,18 +1,26 @@
-"""The module extension of MODULE.bazel. A WORKSPACE never loads this file."""
+"""The module extension that brings the worker."""
 
-load("//py/private:host_cargo.bzl", "pylayer_host_repositories")
+load("//py/private:host_cargo.bzl", "pylayer_host_cargo", "pylayer_host_toolchains")
 load("//py/private:prebuilt.bzl", "pylayer_prebuilt_repositories")
+load("//py/private:toolchain.bzl", "flags_error")
 
 def _pylayer_impl(module_ctx):
     # Only the root module chooses: it is the one that builds.
+    lockfiles, flags = [], []
     for module in module_ctx.modules:
-        if not module.is_root or not module.tags.prebuilt:
-            continue
-        if len(module.tags.prebuilt) > 1:
-            fail("pylayer: prebuilt is given more than once; there is one worker")
-        pylayer_prebuilt_repositories(lockfile = module.tags.prebuilt[0].lockfile)
+        if module.is_root:
+            lockfiles += [tag.lockfile for tag in module.tags.prebuilt]
+            flags += [flag for tag in module.tags.worker for flag in tag.flags]
+    if len(lockfiles) > 1:
+        fail("pylayer: prebuilt is given more than once; there is one worker")
+    error = flags_error(flags)
+    if error:
+        fail("pylayer: worker: " + error)
+    if lockfiles:
+        pylayer_prebuilt_repositories(lockfile = lockfiles[0], flags = flags)
         return
-    pylayer_host_repositories()
+    pylayer_host_toolchains(name = "pylayer_toolchains", repository = "pylayer_host_cargo")
+    pylayer_host_cargo(name = "pylayer_host_cargo", flags = flags)
 
 pylayer = module_extension(
     implementation = _pylayer_impl,
@@ -20,6 +28,9 @@ pylayer = module_extension(
 
     pylayer = use_extension("@pylayer//py:extensions.bzl", "pylayer")
     pylayer.prebuilt(lockfile = "//:pylayer.lock.json")
+    pylayer.worker(flags = ["--cache-size=50GiB"])
+
+Only the tags of the root module count.
 """,
     tag_classes = {
         "prebuilt": tag_class(
@@ -29,7 +40,16 @@ pylayer = module_extension(
                     mandatory = True,
                 ),
             },
-            doc = "Downloads the worker, in place of building it. Only the root module's is heard.",
+            doc = "Downloads the worker instead of building it.",
+        ),
+        "worker": tag_class(
+            attrs = {
+                "flags": attr.string_list(
+                    doc = "Startup flags, each of the form `--flag=value`.",
+                    mandatory = True,
+                ),
+            },
+            doc = "Sets the worker's startup flags.",
         ),
     },
 )

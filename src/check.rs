@@ -1,9 +1,10 @@
-//! The checker: whether an image's layers are few and small enough, and what to do if not.
+//! The checker: whether an image's layers are few and small enough, and no path is in two of them.
 //!
-//! It sees what would be shipped of the packages that no group holds, and knows how many layers
-//! there are, the base image's included.
+//! It sees what would be shipped of the packages that no group holds, knows how many layers there
+//! are, the base image's included, and where the sources of each go.
 
 mod advice;
+mod duplicates;
 mod request;
 mod sizes;
 
@@ -42,26 +43,30 @@ pub struct Findings {
     pub errors: Vec<String>,
     /// What should.
     pub warnings: Vec<String>,
+    /// What may be meant so: for the log alone.
+    pub notes: Vec<String>,
     /// Lines for the user's `py_layer_tier`.
     pub advice: String,
 }
 
 impl Findings {
-    /// Whether there is nothing to say.
+    /// Whether the user need not be told anything.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty() && self.warnings.is_empty()
     }
 
     /// All of it, for the log and for the user.
     pub fn text(&self) -> String {
-        if self.is_empty() {
-            return "OK: all package groups within threshold.\n".to_owned();
-        }
         let mut text = String::new();
-        let lines = self.errors.iter().map(|line| ("ERROR", line));
-        for (kind, line) in lines.chain(self.warnings.iter().map(|line| ("WARNING", line))) {
-            // Writing to a string cannot fail.
-            _ = writeln!(text, "{kind}: {line}");
+        if self.is_empty() {
+            text.push_str("OK: all package groups within threshold.\n");
+        }
+        let kinds = [("ERROR", &self.errors), ("WARNING", &self.warnings), ("NOTE", &self.notes)];
+        for (kind, lines) in kinds {
+            for line in lines {
+                // Writing to a string cannot fail.
+                _ = writeln!(text, "{kind}: {line}");
+            }
         }
         if !self.advice.is_empty() {
             text.push('\n');
@@ -95,7 +100,26 @@ pub fn check(request: &CheckRequest, still_wanted: Checkpoint<'_>) -> Result<Fin
         ));
     }
 
-    let total: u64 = packages.iter().map(|package| package.bytes).sum();
+    found.errors.extend(duplicates::duplicates(&request.sources, still_wanted)?);
+    found.warnings.extend(request.unknown_groups.iter().map(|group| {
+        format!(
+            "`compression` of the tier names the group \"{group}\", which neither the tier nor the \
+             image has."
+        )
+    }));
+    for absent in &request.absent {
+        match packages.iter().find(|package| one_slip_apart(&package.name, absent)) {
+            Some(Package { name, .. }) => found.warnings.push(format!(
+                "the tier names the package {absent}, which the image does not have; is {name} \
+                 meant, which is in no group?"
+            )),
+            None => found.notes.push(format!(
+                "the tier names the package {absent}, which the image does not have."
+            )),
+        }
+    }
+
+    let total = packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));
     let too_much = total > squashed;
     if too_much {
         found.errors.push(format!(
@@ -126,6 +150,27 @@ fn listing(packages: &[Package]) -> String {
     worth_it.map(line).collect::<Vec<_>>().concat()
 }
 
+/// Whether one letter more, less, other, or two in the wrong order make two names one.
+fn one_slip_apart(a: &str, b: &str) -> bool {
+    let (a, b) = if a.len() <= b.len() {
+        (a.as_bytes(), b.as_bytes())
+    } else {
+        (b.as_bytes(), a.as_bytes())
+    };
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    match (a, b) {
+        ([], [_]) => true,
+        ([first, second, rest @ ..], [other_first, other_second, other_rest @ ..])
+            if (first, second) == (other_second, other_first) && rest == other_rest =>
+        {
+            true
+        }
+        ([_, rest @ ..], [_, other @ ..]) => rest == other || a == other,
+        _ => false,
+    }
+}
+
 /// A size for people: whole megabytes, or tenths where those are few.
 fn mb(bytes: u64) -> String {
     if bytes >= 10 * MB {
@@ -138,6 +183,22 @@ fn mb(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_is_one_letter() {
+        for (a, b, slip) in [
+            ("numpy", "nunpy", true),
+            ("numpy", "numy", true),
+            ("numpy", "numpyy", true),
+            ("numpy", "nupmy", true),
+            ("numpy", "numpy", false),
+            ("numpy", "nump2y3", false),
+            ("numpy", "scipy", false),
+            ("six", "", false),
+        ] {
+            assert_eq!((one_slip_apart(a, b), one_slip_apart(b, a)), (slip, slip), "{a} {b}");
+        }
+    }
 
     #[test]
     fn sizes_are_rounded_for_people() {

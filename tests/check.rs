@@ -119,3 +119,93 @@ fn a_worker_checks_too_and_slips_are_named() {
     }
     assert!(worker.end().success());
 }
+
+#[test]
+fn a_path_in_two_layers_is_an_error() {
+    let folder = packages();
+    let parts = |globs: &str| format!("--package=torch\n{globs}--tree=torch\n--to=/app/torch\n");
+    folder.file(
+        "default.tar.gz.sources",
+        b"--file=app.py\n--to=/app/app.py\n--empty\n--to=./app/__init__.py\n",
+    );
+    folder.file("pkg.tar.gz.sources", b"--package=six\n--file=a/six.py\n--to=/app/six.py\n");
+    folder.file("srcs.tar.gz.sources", b"--package=six\n--file=b/six.py\n--to=app//six.py\n");
+    folder.file("native.sources", parts("--include=*.so*\n").as_bytes());
+    folder.file("rest.sources", parts("--exclude=*.so*\n").as_bytes());
+    folder.file("whole.sources", parts("").as_bytes());
+    folder.file("empty.sources", b"");
+    for (lists, said) in [
+        // Parts of one package are in several layers.
+        (&["default.tar.gz", "pkg.tar.gz", "native", "rest", "empty"][..], None),
+        (
+            &["default.tar.gz", "pkg.tar.gz", "srcs.tar.gz"],
+            Some(
+                "ERROR: 1 path is in two layers; an image has each path once:\n  app/six.py\n    \
+                 in pkg.tar.gz: --file=a/six.py\n    in srcs.tar.gz: --file=b/six.py\n",
+            ),
+        ),
+        (
+            &["rest", "rest"],
+            Some("  app/torch\n    in rest: --tree=torch\n    in rest: --tree=torch\n"),
+        ),
+        (
+            &["whole", "whole", "default.tar.gz", "default.tar.gz"],
+            Some("ERROR: 3 paths are in two layers"),
+        ),
+    ] {
+        let lists: Vec<String> =
+            lists.iter().map(|list| format!("--sources={list}.sources")).collect();
+        let arguments: Vec<&str> = lists.iter().map(String::as_str).collect();
+        let (run, log) = check(&folder, &[&["--layers=5"], &arguments[..]].concat());
+        assert_eq!(run.code, i32::from(said.is_some()), "{}", run.stderr);
+        assert!(log.contains(said.unwrap_or("OK: ")), "{log}");
+        assert!(run.stderr.contains(said.unwrap_or_default()), "{}", run.stderr);
+    }
+    folder.file("bad.sources", b"--to=/app/x\n");
+    let run = folder.run(&["check", "--output=log2", "--layers=1", "--sources=bad.sources"]);
+    assert_eq!(
+        (run.code, run.stderr.contains("bad.sources: a `--to` without a source")),
+        (1, true)
+    );
+}
+
+#[test]
+fn slips_of_the_pen_in_a_tier_are_named() {
+    let folder = packages();
+    let (run, log) = check(&folder, &["--layers=3", "--absent-package=pandas"]);
+    assert_eq!((run.code, &*run.stderr), (0, ""));
+    assert_eq!(
+        log,
+        "OK: all package groups within threshold.\nNOTE: the tier names the package pandas, which \
+         the image does not have.\n"
+    );
+    let slips = ["--layers=3", "--absent-package=troch", "--unknown-group=torhc"];
+    let (run, log) = check(&folder, &slips);
+    assert_eq!(run.code, 0);
+    for text in [&run.stderr, &log] {
+        assert!(
+            text.contains("WARNING: `compression` of the tier names the group \"torhc\""),
+            "{text}"
+        );
+        assert!(text.contains("WARNING: the tier names the package troch"), "{text}");
+        assert!(text.contains("is torch meant"), "{text}");
+    }
+}
+
+#[test]
+fn what_does_not_ship_does_not_count() {
+    let folder = packages();
+    let arguments =
+        ["check", "--output=log", "--layers=1", "--squashed-limit-mb=3", "--package=torch"];
+    for (globs, code) in
+        [(&["--exclude=*.so*"][..], 0), (&["--include=**/*.py"], 0), (&["--exclude=*.py"], 1)]
+    {
+        let run = folder.run(&[&arguments[..], globs, &["--tree=torch"]].concat());
+        assert_eq!(run.code, code, "{globs:?}: {}", run.stderr);
+    }
+    folder.file("x/site-packages/a.so", &vec![0; 4 << 20]);
+    for (globs, code) in [(&["--exclude=a.so"][..], 0), (&["--exclude=b.so"], 1)] {
+        let run = folder.run(&[&arguments[..], globs, &["--file=x/site-packages/a.so"]].concat());
+        assert_eq!(run.code, code, "{globs:?}: {}", run.stderr);
+    }
+}

@@ -1,9 +1,9 @@
 """The one place where an action is made: a call of the worker."""
 
-load(":compat.bzl", "TOOLCHAIN_TYPE", "toolchain_of_action")
 load(":compression.bzl", "blob_suffix", "takes_streams")
 load(":paths.bzl", "add_files")
 load(":providers.bzl", "PyLayerBlobInfo")
+load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 load(":wheels.bzl", "add_wheels")
 
 # A layer of one package, made where the package is declared, or of the interpreter.
@@ -18,8 +18,8 @@ MNEMONIC_IMAGE = "PyImageLayer"
 # The check of an image's layers.
 MNEMONIC_CHECK = "PyImageLayerValidate"
 
-# The same for every call, as are the worker's startup arguments (there are
-# none): so one process serves all mnemonics.
+# The same for every call, as are the worker's startup flags: so one process
+# serves all mnemonics.
 EXECUTION_REQUIREMENTS = {
     "requires-worker-protocol": "proto",
     "supports-multiplex-sandboxing": "1",
@@ -28,6 +28,20 @@ EXECUTION_REQUIREMENTS = {
     "supports-workers": "1",
     "worker-key-mnemonic": "PyLayer",
 }
+
+def new_args(ctx):
+    """Arguments in a file, one a line, as they stand.
+
+    Args:
+      ctx: of a rule or an aspect.
+
+    Returns:
+      Args.
+    """
+    args = ctx.actions.args()
+    args.use_param_file("@%s", use_always = True)
+    args.set_param_file_format("multiline")
+    return args
 
 def new_layer(ctx, tier, stem, group, compression = None):
     """Begins a layer: declares its files and the arguments that all layers have.
@@ -40,27 +54,48 @@ def new_layer(ctx, tier, stem, group, compression = None):
       compression: in place of what the tier says.
 
     Returns:
-      A struct for add_packages and run_layer. `args` take the layer's sources.
+      A struct for add_packages and run_layer. `args` are the action's, and
+      `sources` those of them that name the layer's sources, for the checker.
     """
     compression = compression or tier.compression.get(group, tier.default_compression)
     blob = ctx.actions.declare_file(stem + blob_suffix(compression))
     metadata = ctx.actions.declare_file(blob.basename + ".json", sibling = blob)
-    args = ctx.actions.args()
-    args.use_param_file("@%s", use_always = True)
-    args.set_param_file_format("multiline")
+    args = new_args(ctx)
     args.add("layer")
     args.add(blob, format = "--output=%s")
     args.add(metadata, format = "--metadata=%s")
     args.add(compression, format = "--compression=%s")
     args.add(tier.owner, format = "--owner=%s")
     args.add(tier.group, format = "--group=%s")
-    return struct(args = args, blob = blob, compression = compression, metadata = metadata)
+    args.add_all(tier.base_directories, format_each = "--base-directory=%s")
+    return struct(
+        args = args,
+        blob = blob,
+        compression = compression,
+        metadata = metadata,
+        sources = new_args(ctx),
+    )
 
-def add_packages(layer, roots, packages, include = [], exclude = []):
+def open_package(args, tier, name, include = [], exclude = []):
+    """Opens a package, and says which of its files ship.
+
+    Args:
+      args: Args.
+      tier: PyLayerTierInfo.
+      name: the package.
+      include: list of globs; only files that match one. Empty: all.
+      exclude: list of globs, besides those of the tier; not these.
+    """
+    args.add(name, format = "--package=%s")
+    args.add_all(include, format_each = "--include=%s")
+    args.add_all(exclude + tier.exclude.get("*", []) + tier.exclude.get(name, []), format_each = "--exclude=%s")
+
+def add_packages(layer, tier, roots, packages, include = [], exclude = []):
     """Opens each package and names its files.
 
     Args:
       layer: from new_layer.
+      tier: PyLayerTierInfo.
       roots: from image_roots.
       packages: list of PyLayerPackageInfo, sorted; a name may come twice, from
         two targets, and is one package of the layer then.
@@ -70,18 +105,18 @@ def add_packages(layer, roots, packages, include = [], exclude = []):
     Returns:
       List of depsets of File: the inputs.
     """
-    args = layer.args
     inputs = []
     opened = None
     for package in packages:
         if package.name != opened:
-            args.add(package.name, format = "--package=%s")
-            args.add_all(include, format_each = "--include=%s")
-            args.add_all(exclude, format_each = "--exclude=%s")
+            for args in [layer.args, layer.sources]:
+                open_package(args, tier, package.name, include, exclude)
+            if tier.bytecode != "drop":
+                layer.args.add(tier.bytecode, format = "--bytecode=%s")
             opened = package.name
         if takes_streams(layer.compression):
-            inputs.append(add_wheels(args, package.wheels))
-        add_files(args, roots, package.files, include = include, exclude = exclude)
+            inputs.append(add_wheels(layer.args, package.wheels))
+        add_files(layer, roots, package.files)
         inputs.append(package.files)
     return inputs
 
@@ -104,34 +139,35 @@ def run_layer(ctx, layer, mnemonic, name, what, inputs, execution_requirements =
         ctx,
         layer.args,
         mnemonic = mnemonic,
-        progress_message = "Layer of %s for %s" % (what, ctx.label),
+        progress_message = "Layer of %s for %%{label}" % what,
         inputs = inputs,
         outputs = [layer.blob, layer.metadata],
         execution_requirements = execution_requirements,
     )
-    return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name)
+    sources = ctx.actions.declare_file(layer.blob.basename + ".sources", sibling = layer.blob)
+    ctx.actions.write(sources, layer.sources)
+    return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name, sources = sources)
 
 def run_worker(ctx, args, mnemonic, progress_message, inputs, outputs, execution_requirements = {}):
     """Makes an action of the worker.
 
     Args:
       ctx: of a rule or an aspect with the worker's toolchain.
-      args: Args, in a file of arguments.
+      args: from new_args.
       mnemonic: one of those above.
       progress_message: what Bazel shows while it runs.
       inputs: depset of File.
       outputs: list of File.
       execution_requirements: in addition to those of every call.
     """
-    requirements = dict(EXECUTION_REQUIREMENTS)
-    requirements.update(execution_requirements)
+    toolchain = ctx.toolchains[TOOLCHAIN_TYPE].pylayer
     ctx.actions.run(
-        arguments = [args],
-        executable = ctx.toolchains[TOOLCHAIN_TYPE].pylayer.worker,
-        execution_requirements = requirements,
+        arguments = toolchain.flags + [args],
+        executable = toolchain.worker,
+        execution_requirements = EXECUTION_REQUIREMENTS | execution_requirements,
         inputs = inputs,
         mnemonic = mnemonic,
         outputs = outputs,
         progress_message = progress_message,
-        **toolchain_of_action()
+        toolchain = TOOLCHAIN_TYPE,
     )

@@ -1,6 +1,6 @@
-"""The checker: whether an image's layers are few and small enough."""
+"""The checker: whether an image's layers are few and small enough, and whether each path is in one of them."""
 
-load(":actions.bzl", "MNEMONIC_CHECK", "run_worker")
+load(":actions.bzl", "MNEMONIC_CHECK", "new_args", "open_package", "run_worker")
 
 # The limits of py_image_layer, each with the checker's flags for it.
 _LIMITS = {
@@ -13,21 +13,36 @@ _LIMITS = {
 def _source_argument(file):
     return ("--tree=" if file.is_directory else "--file=") + file.path
 
-def check_image(ctx, layers, packages):
+def _add_unused(args, tier, groups, packages, of_image):
+    """Names what the tier says about things that are not in the image."""
+    known = [group.name for group in groups] + of_image + ["default", "packages", tier.interpreter_group]
+    known += tier.group_of.values() + tier.first_party.values()
+    known += [split.group for splits in tier.splits.values() for split in splits]
+    args.add_all([group for group in sorted(tier.compression) if group not in known], format_each = "--unknown-group=%s")
+    names = {package.name: None for package in packages}
+    named = tier.group_of.keys() + tier.splits.keys() + [name for name in tier.exclude if name != "*"]
+    args.add_all(
+        sorted({name: None for name in named if name not in names}),
+        format_each = "--absent-package=%s",
+    )
+
+def check_image(ctx, tier, layers, groups, packages, squashed):
     """Makes the action that checks an image: Bazel runs it along with the build.
 
     Args:
       ctx: of the image.
-      layers: list of PyLayerBlobInfo: all of the image. They are counted, not read.
-      packages: list of PyLayerPackageInfo, sorted: those that no group holds.
+      tier: PyLayerTierInfo.
+      layers: list of PyLayerBlobInfo: all of the image. None is read: what they
+        hold is known from the lists of their sources.
+      groups: from groups_of_image.
+      packages: list of PyLayerPackageInfo: all of the image.
+      squashed: list of PyLayerPackageInfo, sorted: those that no group holds.
 
     Returns:
       File: the log.
     """
     log = ctx.actions.declare_file(ctx.label.name + "_validation.log")
-    args = ctx.actions.args()
-    args.use_param_file("@%s", use_always = True)
-    args.set_param_file_format("multiline")
+    args = new_args(ctx)
     args.add("check")
     args.add(log, format = "--output=%s")
     args.add(len(layers), format = "--layers=%s")
@@ -37,18 +52,21 @@ def check_image(ctx, layers, packages):
             fail("py_image_layer %s: %s must not be negative, got %d" % (ctx.label, attribute, limit))
         for flag in flags:
             args.add(limit, format = flag)
+    _add_unused(args, tier, groups, packages, ctx.attr.groups.values())
+    sources = [layer.sources for layer in layers]
+    args.add_all(sources, format_each = "--sources=%s")
     opened = None
-    for package in packages:
+    for package in squashed:
         if package.name != opened:
-            args.add(package.name, format = "--package=%s")
+            open_package(args, tier, package.name)
             opened = package.name
         args.add_all(package.files, expand_directories = False, map_each = _source_argument)
     run_worker(
         ctx,
         args,
         mnemonic = MNEMONIC_CHECK,
-        progress_message = "Checking the layers of %s" % ctx.label,
-        inputs = depset(transitive = [package.files for package in packages]),
+        progress_message = "Checking the layers of %{label}",
+        inputs = depset(sources, transitive = [package.files for package in squashed]),
         outputs = [log],
     )
     return log

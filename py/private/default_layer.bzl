@@ -1,7 +1,6 @@
 """The layers that belong to one image: the squashed one and the default one."""
 
 load(":actions.bzl", "MNEMONIC_IMAGE", "add_packages", "new_layer", "run_layer")
-load(":compat.bzl", "repo_mapping_manifest")
 load(":leftovers.bzl", "add_leftover_check")
 load(":links.bzl", "add_runfiles_links")
 load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files", "add_link", "held", "relative_link", "runfiles_destination")
@@ -20,7 +19,7 @@ def squashed_layer(ctx, tier, roots, packages, settings):
       PyLayerBlobInfo.
     """
     layer = new_layer(ctx, tier, ctx.label.name + "_squashed", "packages", settings.compression.get("packages"))
-    inputs = add_packages(layer, roots, packages)
+    inputs = add_packages(layer, tier, roots, packages)
     return run_layer(
         ctx,
         layer,
@@ -31,7 +30,7 @@ def squashed_layer(ctx, tier, roots, packages, settings):
         settings.requirements.get("packages", {}),
     )
 
-def _add_launchers(args, roots, launchers):
+def _add_launchers(layer, roots, launchers):
     """Launchers, and what they need to find their runfiles.
 
     A launcher looks for a folder `<launcher>.runfiles` next to it. Where that
@@ -40,14 +39,14 @@ def _add_launchers(args, roots, launchers):
     leads to it.
     """
     for launcher in launchers.all:
-        add_file_at(args, launcher.file, launcher.destination)
+        add_file_at(layer, launcher.file, launcher.destination)
         own_runfiles = launcher.destination + ".runfiles"
         if own_runfiles != roots.runfiles:
-            add_link(args, relative_link(own_runfiles, roots.runfiles), own_runfiles)
+            add_link(layer, relative_link(own_runfiles, roots.runfiles), own_runfiles)
         if launchers.several:
             place = runfiles_destination(roots, launcher.file.short_path)
             if place != launcher.destination:
-                add_link(args, relative_link(place, launcher.destination), place)
+                add_link(layer, relative_link(place, launcher.destination), place)
     return [launcher.file for launcher in launchers.all]
 
 def default_layer(ctx, tier, roots, contents, settings):
@@ -67,25 +66,24 @@ def default_layer(ctx, tier, roots, contents, settings):
       PyLayerBlobInfo.
     """
     layer = new_layer(ctx, tier, ctx.label.name + "_default", "default", settings.compression.get("default"))
-    args = layer.args
     runfiles = contents.binary.default_runfiles
-    direct = _add_launchers(args, roots, contents.launchers)
-    repo_mapping = repo_mapping_manifest(contents.binary.files_to_run)
+    direct = _add_launchers(layer, roots, contents.launchers)
+    repo_mapping = contents.binary.files_to_run.repo_mapping_manifest
     if repo_mapping:
-        add_file_at(args, repo_mapping, roots.runfiles + "/_repo_mapping")
+        add_file_at(layer, repo_mapping, roots.runfiles + "/_repo_mapping")
         direct.append(repo_mapping)
     placed = contents.launchers.placed
-    add_files(args, roots, contents.sources, left_out = placed, elsewhere = contents.elsewhere)
+    add_files(layer, roots, contents.sources, left_out = placed, elsewhere = contents.elsewhere)
 
     # A file that is among the sources, too, is no second one.
     sources = held(contents.sources, roots)
-    add_files(args, roots, contents.generated, left_out = placed, elsewhere = contents.elsewhere + [sources], among = runfiles)
-    add_empty_files(args, roots, runfiles)
-    direct.extend(add_runfiles_links(args, roots, runfiles, contents.elsewhere, contents.packages))
+    add_files(layer, roots, contents.generated, left_out = placed, elsewhere = contents.elsewhere + [sources], among = runfiles)
+    add_empty_files(layer, roots, runfiles, placed)
+    direct.extend(add_runfiles_links(layer, roots, runfiles, contents.elsewhere, contents.packages))
     for other in contents.elsewhere:
-        add_elsewhere(args, other)
+        add_elsewhere(layer, other)
     add_leftover_check(
-        args,
+        layer.args,
         ctx.label,
         runfiles,
         placed,

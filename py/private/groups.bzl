@@ -34,7 +34,7 @@ def _check_rule_groups(ctx, tier):
                 target.label,
                 ctx.attr._layer_tier.label,
             ))
-        if PyLayerClosureInfo in target and target[PyLayerClosureInfo].is_package:
+        if PyLayerClosureInfo in target and target[PyLayerClosureInfo].package:
             fail(("py_image_layer %s: groups has the pip package %s; the layers of packages are shared by all images, so they belong to the tier: " +
                   "py_layer_tier(groups = {\"@pip//<package>\": %s})") % (ctx.label, target.label, repr(group)))
 
@@ -87,9 +87,9 @@ def group_layers(ctx, tier, roots, groups, elsewhere, reserved, settings):
     layers = {}
     for group in groups:
         layer = new_layer(ctx, tier, "%s_%s" % (ctx.label.name, group.name), group.name, settings.compression.get(group.name))
-        add_files(layer.args, roots, group.files, elsewhere = elsewhere, reserved = reserved)
+        add_files(layer, roots, group.files, elsewhere = elsewhere, reserved = reserved)
         for other in elsewhere:
-            add_elsewhere(layer.args, other)
+            add_elsewhere(layer, other)
         layers[group.name] = run_layer(
             ctx,
             layer,

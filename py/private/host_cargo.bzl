@@ -5,7 +5,7 @@ toolchain and is read by every build; the other builds the worker and is read
 when that toolchain is taken.
 """
 
-load(":compat.bzl", "host_architecture", "list_tree")
+load(":compat.bzl", "watch_tree")
 load(":worker_repository.bzl", "toolchain_entry", "worker_build_file")
 
 # All that cargo reads. A change of any of these files builds the worker again.
@@ -25,14 +25,13 @@ def _windows(rctx):
     return rctx.os.name.lower().startswith("windows")
 
 def _watch_sources(rctx, root):
-    """Has this rule run again when a source changes: a label's file is watched."""
+    """Runs this rule again when a source changes."""
     for name in _FILES:
         if root.get_child(name).exists:
             rctx.path(Label("//:" + name))
     for name in _DIRECTORIES:
-        for file in list_tree(rctx, root.get_child(name)):
-            relative = file.replace("\\", "/")[len(str(root)) + 1:]
-            rctx.path(Label("//:" + relative))
+        if root.get_child(name).exists:
+            watch_tree(rctx, root.get_child(name))
 
 def _find_cargo(rctx):
     environ = rctx.os.environ
@@ -73,8 +72,7 @@ def _build(rctx, executable):
     cargo = _find_cargo(rctx)
     own_target = "CARGO_TARGET_DIR" not in rctx.os.environ
     target = rctx.path("target" if own_target else rctx.os.environ["CARGO_TARGET_DIR"])
-    if hasattr(rctx, "report_progress"):
-        rctx.report_progress("cargo builds the pylayer worker; this takes a few minutes the first time")
+    rctx.report_progress("cargo builds the pylayer worker; this takes a few minutes the first time")
     command = [
         cargo,
         "build",
@@ -105,22 +103,31 @@ def _build(rctx, executable):
     if own_target:
         rctx.delete("target")
 
-def _take_prebuilt(rctx, executable, binary):
-    path = rctx.path(binary) if binary.startswith("/") or _windows(rctx) else None
-    if not path or not path.exists:
-        fail("pylayer: PYLAYER_BINARY=%s is not an absolute path of an executable; correct it, or unset it to have cargo build the worker" % binary)
-
-    # A link, so that Bazel sees when the executable changes.
-    rctx.symlink(path, "bin/" + executable)
+def _given_binary(rctx):
+    """The path in PYLAYER_BINARY; None: it is not set."""
+    binary = rctx.os.environ.get("PYLAYER_BINARY", "")
+    if not binary:
+        return None
+    error = None
+    if not binary.startswith("/") and not _windows(rctx):
+        error = "is not an absolute path"
+    elif not rctx.path(binary).exists:
+        error = "does not exist"
+    elif rctx.path(binary).is_dir:
+        error = "is a directory"
+    if error:
+        fail("PYLAYER_BINARY=%s %s. Set it to the absolute path of a pylayer executable, or unset it to have cargo build the worker." % (binary, error))
+    return rctx.path(binary)
 
 def _pylayer_host_cargo_impl(rctx):
     executable = "pylayer.exe" if _windows(rctx) else "pylayer"
-    binary = rctx.os.environ.get("PYLAYER_BINARY", "")
+    binary = _given_binary(rctx)
     if binary:
-        _take_prebuilt(rctx, executable, binary)
+        # A link, so that Bazel sees when the executable changes.
+        rctx.symlink(binary, "bin/" + executable)
     else:
         _build(rctx, executable)
-    rctx.file("BUILD.bazel", worker_build_file(executable), executable = False)
+    rctx.file("BUILD.bazel", worker_build_file(executable, rctx.attr.flags), executable = False)
 
 pylayer_host_cargo = repository_rule(
     implementation = _pylayer_host_cargo_impl,
@@ -132,6 +139,11 @@ instead; cargo is not needed then), `CARGO` (cargo itself), `CARGO_HOME`,
 faster), `RUSTUP_HOME` and `RUSTUP_TOOLCHAIN`. A change of one of them builds
 again. `PATH` and `HOME` are used as they are when it is built.
 """,
+    attrs = {
+        "flags": attr.string_list(
+            doc = "Startup flags of the worker.",
+        ),
+    },
     environ = [
         "CARGO",
         "CARGO_HOME",
@@ -143,8 +155,10 @@ again. `PATH` and `HOME` are used as they are when it is built.
 )
 
 def _pylayer_host_toolchains_impl(rctx):
+    # This rule runs first, before anything is fetched or analyzed.
+    _given_binary(rctx)
     system = _OS.get(rctx.os.name.lower().split(" ")[0])
-    cpu = _CPU.get(host_architecture(rctx))
+    cpu = _CPU.get(rctx.os.arch)
     rctx.file("BUILD.bazel", toolchain_entry("host_cargo", rctx.attr.repository, system, cpu), executable = False)
 
 pylayer_host_toolchains = repository_rule(
@@ -156,16 +170,5 @@ pylayer_host_toolchains = repository_rule(
             mandatory = True,
         ),
     },
+    environ = ["PYLAYER_BINARY"],
 )
-
-def pylayer_host_repositories(name = "pylayer_toolchains"):
-    """Declares the two repositories, the second as `pylayer_host_cargo`.
-
-    Args:
-      name: the repository with the toolchain to register.
-    """
-    pylayer_host_toolchains(
-        name = name,
-        repository = "pylayer_host_cargo",
-    )
-    pylayer_host_cargo(name = "pylayer_host_cargo")

@@ -2,7 +2,6 @@
 
 load(":binaries.bzl", "launchers_of")
 load(":check.bzl", "check_image")
-load(":compat.bzl", "TOOLCHAIN_TYPE")
 load(":default_layer.bzl", "default_layer", "squashed_layer")
 load(":groups.bzl", "group_layers", "groups_of_image")
 load(":interpreter.bzl", "interpreters_once")
@@ -12,6 +11,7 @@ load(":package.bzl", "packages_by_name")
 load(":paths.bzl", "held", "image_roots", "source_roots")
 load(":providers.bzl", "PyLayerBinariesInfo", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
 load(":settings.bzl", "layer_settings")
+load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 load(":transition.bzl", "image_transition")
 
 def _binary_of(ctx):
@@ -58,7 +58,7 @@ def _py_image_layer_impl(ctx):
     sources = default_layer(ctx, tier, own_roots, contents, settings)
     deps = [layer.blob for layer in layers]
     layers.append(sources)
-    log = check_image(ctx, layers, squashed)
+    log = check_image(ctx, tier, layers, groups, packages, squashed)
     return [
         DefaultInfo(files = depset([layer.blob for layer in layers])),
         OutputGroupInfo(

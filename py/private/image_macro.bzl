@@ -3,6 +3,29 @@
 load(":binaries.bzl", "py_image_binaries")
 load(":image_layer.bzl", "py_image_layer_rule")
 
+# What the filegroups beside an image take of its attributes. An attribute that
+# no rule has is an error of the image alone.
+_COMMON = [
+    "compatible_with",
+    "deprecation",
+    "features",
+    "restricted_to",
+    "target_compatible_with",
+    "testonly",
+    "visibility",
+]
+
+def common_attributes(attributes):
+    """The attributes that the targets beside an image have, too.
+
+    Args:
+      attributes: dict: those of the image.
+
+    Returns:
+      A dict.
+    """
+    return {name: attributes[name] for name in _COMMON if name in attributes}
+
 def _is_glob(key):
     return type(key) == "string" and ("*" in key or "?" in key)
 
@@ -107,5 +130,5 @@ def py_image_layer(
             srcs = [name],
             output_group = output_group,
             tags = tags,
-            **kwargs
+            **common_attributes(kwargs)
         )

@@ -6,9 +6,9 @@ made of the runfiles: this aspect collects, target by target, what is not in a
 package.
 
 - A package gives nothing.
-- A target with no package or group below it gives its own runfiles, whole. Most
-  targets of a build are of this sort, and nothing about their rules has to be
-  known.
+- A target with no package or group below it gives its own runfiles, whole, and
+  its sources if the binary has them (generated.bzl). Most targets of a build are
+  of this sort, and nothing about their rules has to be known.
 - A target with such a thing below it gives its own default outputs (sources,
   generated files, a launcher), what else of its runfiles it has written
   (generated.bzl), and what its children gave. A `filegroup` has no outputs of
@@ -26,10 +26,10 @@ where another layer has it (paths.bzl). So a wheel is neither shipped twice nor
 lost.
 """
 
-load(":compat.bzl", "TOOLCHAIN_TYPE", "runs_python")
-load(":generated.bzl", "generated_by")
+load(":generated.bzl", "generated_by", "python_sources")
+load(":interpreter.bzl", "runs_python")
 load(":names.bzl", "first_party_key")
-load(":package.bzl", "package_of")
+load(":package.bzl", "package_of", "targets_of")
 load(":package_layers.bzl", "package_layers")
 load(
     ":providers.bzl",
@@ -39,10 +39,11 @@ load(
     "PyLayerPackageInfo",
     "PyLayerTierInfo",
 )
+load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 load(":wheels.bzl", "known_wheels")
 
 # Edges to what a target needs when it runs.
-_EDGES = ["deps", "data", "actual", "venv", "resolutions"]
+_EDGES = ["deps", "data", "actual", "venv", "resolutions", "_runfiles_lib"]
 
 # Edges that are such for some kinds of rules only: elsewhere `srcs` are what an
 # action reads.
@@ -57,27 +58,6 @@ _EDGES_OF_KIND = {
 # Edges of which the default outputs go into the runfiles, not the runfiles alone.
 _OUTPUT_EDGES = ["data", "srcs"]
 
-def targets_of(value):
-    """The targets in an attribute's value, whatever kind of attribute it is.
-
-    Args:
-      value: a target, a list, or a dict with targets, or lists of them, among
-        its keys or its values.
-
-    Returns:
-      List of Target.
-    """
-    if type(value) == "Target":
-        return [value]
-    items = []
-    if type(value) == "list":
-        items = value
-    elif type(value) == "dict":
-        for both in value.items():
-            for item in both:
-                items.extend(item if type(item) == "list" else [item])
-    return [item for item in items if type(item) == "Target"]
-
 def _files_of(runfiles):
     # A file has no runfiles.
     return runfiles.files if runfiles else depset()
@@ -88,7 +68,7 @@ def _closure_of(edge, child):
         return None
     closure = child[PyLayerClosureInfo]
     default = child[DefaultInfo]
-    if edge in _OUTPUT_EDGES and not closure.is_package and not (
+    if edge in _OUTPUT_EDGES and not closure.package and not (
         _files_of(default.default_runfiles) or _files_of(default.data_runfiles)
     ):
         # An archive or a page, made of things that it does not need any more.
@@ -122,29 +102,26 @@ def _below(children, ctx):
     )
 
 def _package_closure(target, ctx, tier, found, children, below):
-    unlayered = struct(
-        files = found.files,
-        name = found.name,
-        wheels = known_wheels(tier, found),
-    )
-    package = PyLayerPackageInfo(
-        files = unlayered.files,
-        group = tier.group_of.get(found.name, ""),
-        label = str(target.label),
-        layers = package_layers(ctx, tier, target.label.name, unlayered),
-        name = unlayered.name,
-        wheels = unlayered.wheels,
-    )
-    needed = [child.closure.sources for child in children if child.closure and child.edge == "deps"]
+    package = found.same
+    if not package:
+        unlayered = struct(files = found.files, name = found.name, wheels = known_wheels(tier, found))
+        package = PyLayerPackageInfo(
+            files = unlayered.files,
+            group = tier.group_of.get(found.name, ""),
+            label = str(target.label),
+            layers = package_layers(ctx, tier, target.label.name, unlayered),
+            name = unlayered.name,
+            wheels = unlayered.wheels,
+        )
     return PyLayerClosureInfo(
         generated = below.generated,
         groups = below.groups,
         interpreters = below.interpreters,
-        is_package = True,
         opaque = False,
         own = depset(),
+        package = package,
         packages = depset([package], transitive = [below.packages]),
-        sources = depset(transitive = needed),
+        sources = depset(transitive = [child.closure.sources for child in children if child.closure]),
     )
 
 def _given_by(child):
@@ -198,31 +175,27 @@ def _closure(target, ctx, tier, children, below):
             given = _outputs(target, ctx)
             for child in children:
                 given = given + _given_by(child)
-    generated = generated_by(target) if runs_python(ctx.rule) and not opaque else []
+    if opaque:
+        generated = python_sources(ctx.rule)
+    else:
+        generated = generated_by(target) if runs_python(ctx.rule) else []
     return PyLayerClosureInfo(
         generated = depset(transitive = [below.generated] + generated),
         groups = groups,
         interpreters = below.interpreters,
-        is_package = False,
         opaque = opaque,
         own = own,
+        package = None,
         packages = below.packages,
         sources = depset(transitive = given),
     )
-
-def _forwarded(found, children):
-    """Whether a target only stands for the package behind its `actual`."""
-    for child in children:
-        if child.edge == "actual" and child.closure and child.closure.is_package:
-            return found.name in [package.name for package in child.closure.packages.to_list()]
-    return False
 
 def _layer_aspect_impl(target, ctx):
     tier = ctx.attr._layer_tier[PyLayerTierInfo]
     children = _children_of(ctx.rule)
     below = _below(children, ctx)
     found = package_of(target, ctx.rule)
-    if found and not _forwarded(found, children):
+    if found:
         return [_package_closure(target, ctx, tier, found, children, below)]
     return [_closure(target, ctx, tier, children, below)]
 

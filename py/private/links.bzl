@@ -5,7 +5,7 @@ entry becomes a link to it; every other is a copy, as in a runfiles tree.
 Binaries have few entries or none.
 """
 
-load(":paths.bzl", "add_lines", "relative_link", "runfiles_destination", "source_lines")
+load(":paths.bzl", "add_sources", "relative_link", "runfiles_destination", "source_lines")
 
 def _link_lines(item):
     place_of = {}
@@ -34,11 +34,11 @@ def _link_lines(item):
             lines.extend(source_lines(file, destination))
     return lines
 
-def add_runfiles_links(args, roots, runfiles, elsewhere, packages):
+def add_runfiles_links(layer, roots, runfiles, elsewhere, packages):
     """Every entry at its place.
 
     Args:
-      args: Args of the default layer.
+      layer: the default layer, from new_layer.
       roots: from source_roots.
       runfiles: the binary's.
       elsewhere: list from held: what other layers have.
@@ -54,7 +54,7 @@ def add_runfiles_links(args, roots, runfiles, elsewhere, packages):
         roots = roots,
         symlinks = runfiles.symlinks,
     )
-    add_lines(args, item, _link_lines)
+    add_sources(layer, item, _link_lines)
     labels = {package.label: None for package in packages}
     return [
         entry.target_file

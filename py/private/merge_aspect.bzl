@@ -1,10 +1,10 @@
 """The aspect that makes, at a binary, one layer for each group of several packages."""
 
 load(":actions.bzl", "MNEMONIC_MERGED", "add_packages", "new_layer", "run_layer")
-load(":compat.bzl", "TOOLCHAIN_TYPE")
 load(":package.bzl", "packages_by_name")
 load(":paths.bzl", "image_roots")
 load(":providers.bzl", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
+load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 
 def _merge_aspect_impl(target, ctx):
     tier = ctx.attr._layer_tier[PyLayerTierInfo]
@@ -16,7 +16,7 @@ def _merge_aspect_impl(target, ctx):
     layers = []
     for group in sorted(groups):
         layer = new_layer(ctx, tier, "%s_merged_pip_layer_%s" % (target.label.name, group), group)
-        inputs = add_packages(layer, roots, groups[group])
+        inputs = add_packages(layer, tier, roots, groups[group])
         layers.append(run_layer(
             ctx,
             layer,

@@ -1,6 +1,6 @@
 """What a package is called: PEP 503 names, from labels and from repository names."""
 
-load(":compat.bzl", "last_part", "repository_name")
+load(":compat.bzl", "last_part")
 
 # Target names that say nothing about the package.
 _GENERIC = [
@@ -74,7 +74,7 @@ def package_of_label(label):
     Returns:
       A normalised name.
     """
-    repository = repository_name(label)
+    repository = label.repo_name
     package = _package_of_whl_install(repository)
     if package:
         return normalize(package)
@@ -93,7 +93,7 @@ def first_party_key(label):
     Returns:
       `//package:name`, or None for a target of another repository.
     """
-    return None if repository_name(label) else "//%s:%s" % (label.package, label.name)
+    return None if label.repo_name else "//%s:%s" % (label.package, label.name)
 
 def _parse_first_party(path):
     folder, colon, target = path.partition(":")

@@ -9,7 +9,7 @@ load(":paths.bzl", "image_roots")
 
 def _layer(ctx, tier, stem, group, found, what, include, exclude):
     layer = new_layer(ctx, tier, stem, group)
-    inputs = add_packages(layer, image_roots(ctx, tier), [found], include, exclude)
+    inputs = add_packages(layer, tier, image_roots(ctx, tier), [found], include, exclude)
     return run_layer(
         ctx,
         layer,

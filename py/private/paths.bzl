@@ -1,10 +1,10 @@
 """Where files lie in the image, and the argument lines that say so.
 
 A depset is expanded when the action runs, never at analysis. Its expansion has
-to know the image's root, but a `map_each` function sees one item and nothing
-else (Bazel 4 has no closures there). So the item given to `args.add_all` is a
-small struct that carries the depset together with the root, and `map_each`
-expands the depset: inside these functions `to_list()` runs at execution.
+to know the image's root, but a `map_each` function that is a closure keeps all
+that it has seen alive. So the item given to `args.add_all` is a small struct
+that carries the depset together with the root, and `map_each` expands the
+depset: inside these functions `to_list()` runs at execution.
 
 What another layer holds is known by its path in the runfiles, not by its path
 on this machine: the same file of another configuration has the same place.
@@ -12,9 +12,6 @@ on this machine: the same file of another configuration has the same place.
 No line begins with a user's path: a path that begins with `@` would be taken
 for a file of arguments.
 """
-
-load(":compat.bzl", "empty_file_short_path")
-load(":globs.bzl", "ships")
 
 def image_roots(ctx, tier):
     """Where the image keeps packages and the interpreter.
@@ -121,41 +118,33 @@ def _file_lines(item):
     for file in item.files.to_list():
         if file.short_path in left_out or (among != None and file.short_path not in among):
             continue
-
-        # The worker applies globs to what is in a tree.
-        if not file.is_directory and not ships(file.short_path, item.include, item.exclude):
-            continue
         destination = runfiles_destination(item.roots, file.short_path)
         if destination in reserved:
             fail("two files for %s in the image: %s, and what the default layer has there; change strip_prefix or launcher_dir" % (destination, file.path))
         lines.extend(source_lines(file, destination))
     return lines
 
-def add_files(args, roots, files, left_out = [], elsewhere = [], reserved = [], include = [], exclude = [], among = None):
+def add_files(layer, roots, files, left_out = [], elsewhere = [], reserved = [], among = None):
     """Every file at its place in the runfiles.
 
     Args:
-      args: Args.
+      layer: from new_layer.
       roots: from image_roots or source_roots.
       files: depset of File.
       left_out: list of short paths that have other places.
       elsewhere: list from held: what other layers have.
       reserved: list of paths in the image that these files must not have.
-      include: list of globs; only files that match one. Empty: all.
-      exclude: list of globs; not these.
       among: runfiles; only files that are there. None: all.
     """
     item = struct(
         among = among,
         elsewhere = elsewhere,
-        exclude = exclude,
         files = files,
-        include = include,
         left_out = left_out,
         reserved = reserved,
         roots = roots,
     )
-    add_lines(args, item, _file_lines)
+    add_sources(layer, item, _file_lines)
 
 def _elsewhere_lines(item):
     lines = []
@@ -164,53 +153,66 @@ def _elsewhere_lines(item):
         lines.append("--to=" + runfiles_destination(item.roots, file.short_path))
     return lines
 
-def add_elsewhere(args, other):
+def add_elsewhere(layer, other):
     """Every file as one that another layer delivers. It need not be an input.
 
     Args:
-      args: Args.
+      layer: from new_layer.
       other: from held.
     """
-    add_lines(args, other, _elsewhere_lines)
+    add_lines(layer.args, other, _elsewhere_lines)
 
 def _empty_lines(item):
     lines = []
-    for short_path in item.runfiles.empty_filenames.to_list():
+    runfiles = item.runfiles
+
+    # A launcher looks for the folder of the main repository. Where nothing is in
+    # it Bazel has this file.
+    main = [file.short_path for file in runfiles.files.to_list() if not file.short_path.startswith("../")]
+    main = [path for path in main if path not in item.left_out]
+    main += runfiles.symlinks.to_list()
+    main += [path for path in runfiles.empty_filenames.to_list() if not path.startswith("../")]
+    if not main:
+        lines += ["--empty", "--to=%s/.runfile" % item.roots.workspace]
+    for short_path in runfiles.empty_filenames.to_list():
         lines.append("--empty")
-        lines.append("--to=" + runfiles_destination(item.roots, empty_file_short_path(short_path)))
+        lines.append("--to=" + runfiles_destination(item.roots, short_path))
     return lines
 
-def add_empty_files(args, roots, runfiles):
-    """Python's implicit `__init__.py` files.
+def add_empty_files(layer, roots, runfiles, left_out):
+    """Python's implicit `__init__.py` files, and what stands for an empty main repository.
 
     Args:
-      args: Args.
+      layer: from new_layer.
       roots: from source_roots.
       runfiles: of the binary; asked for their names when the action runs.
+      left_out: list of short paths that have other places.
     """
-    add_lines(args, struct(roots = roots, runfiles = runfiles), _empty_lines)
+    add_sources(layer, struct(left_out = left_out, roots = roots, runfiles = runfiles), _empty_lines)
 
-def add_file_at(args, file, destination):
+def add_file_at(layer, file, destination):
     """One file at a place of its own.
 
     Args:
-      args: Args.
+      layer: from new_layer.
       file: File.
       destination: path in the image.
     """
-    args.add(file, format = "--tree=%s" if file.is_directory else "--file=%s")
-    args.add(destination, format = "--to=%s")
+    for args in [layer.args, layer.sources]:
+        args.add(file, format = "--tree=%s" if file.is_directory else "--file=%s")
+        args.add(destination, format = "--to=%s")
 
-def add_link(args, text, destination):
+def add_link(layer, text, destination):
     """A symbolic link.
 
     Args:
-      args: Args.
+      layer: from new_layer.
       text: what it says.
       destination: path in the image.
     """
-    args.add(text, format = "--symlink=%s")
-    args.add(destination, format = "--to=%s")
+    for args in [layer.args, layer.sources]:
+        args.add(text, format = "--symlink=%s")
+        args.add(destination, format = "--to=%s")
 
 def relative_link(source, target):
     """The text of a symbolic link at one path of the image that leads to another.
@@ -240,3 +242,14 @@ def add_lines(args, item, map_each):
       map_each: takes it, returns a list of strings.
     """
     args.add_all([item], expand_directories = False, map_each = map_each)
+
+def add_sources(layer, item, map_each):
+    """The lines of a layer's sources, which the checker sees, too.
+
+    Args:
+      layer: from new_layer.
+      item: a struct.
+      map_each: takes it, returns a list of strings.
+    """
+    for args in [layer.args, layer.sources]:
+        add_lines(args, item, map_each)

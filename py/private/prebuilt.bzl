@@ -73,7 +73,7 @@ def _pylayer_prebuilt_impl(rctx):
         sha256 = worker["sha256"],
         url = worker["urls"],
     )
-    rctx.file("BUILD.bazel", worker_build_file("pylayer"), executable = False)
+    rctx.file("BUILD.bazel", worker_build_file("pylayer", rctx.attr.flags), executable = False)
 
 _LOCKFILE = attr.label(
     allow_single_file = [".json"],
@@ -85,6 +85,9 @@ pylayer_prebuilt = repository_rule(
     implementation = _pylayer_prebuilt_impl,
     doc = "Downloads the worker of one platform.",
     attrs = {
+        "flags": attr.string_list(
+            doc = "Startup flags of the worker.",
+        ),
         "lockfile": _LOCKFILE,
         "platform": attr.string(
             doc = "A platform of the lockfile.",
@@ -113,11 +116,12 @@ pylayer_prebuilt_toolchains = repository_rule(
     },
 )
 
-def pylayer_prebuilt_repositories(lockfile, name = "pylayer_toolchains"):
+def pylayer_prebuilt_repositories(lockfile, flags, name = "pylayer_toolchains"):
     """Declares the repositories of all platforms, and the one that registers them.
 
     Args:
       lockfile: label of the lockfile.
+      flags: startup flags of the worker.
       name: the repository with the toolchains to register.
     """
     repositories = {}
@@ -125,6 +129,7 @@ def pylayer_prebuilt_repositories(lockfile, name = "pylayer_toolchains"):
         repositories[platform] = "pylayer_prebuilt_" + platform.replace("-", "_")
         pylayer_prebuilt(
             name = repositories[platform],
+            flags = flags,
             lockfile = lockfile,
             platform = platform,
         )

@@ -3,8 +3,11 @@
 PyLayerTierInfo = provider(
     doc = "How packages are grouped into layers, and how layers are compressed.",
     fields = {
+        "base_directories": "list of string: directories of the base image, which layers have no entries for",
+        "bytecode": "string: `keep` or `drop`: what becomes of the `__pycache__` directories of packages",
         "compression": "dict: group -> compression, as the worker writes it (`zstd:9`)",
         "default_compression": "string: the compression of every other layer",
+        "exclude": "dict: package, or `*` for every package -> list of patterns: files that no layer has",
         "first_party": "dict: target of the main repository (`//lib:branding`) -> group",
         "group": "string: numeric gid of every entry",
         "group_of": "dict: package -> the group of the whole package",
@@ -22,6 +25,7 @@ PyLayerTierInfo = provider(
 PyLayerToolchainInfo = provider(
     doc = "The worker.",
     fields = {
+        "flags": "list of string: the worker's startup flags",
         "worker": "FilesToRunProvider: the `pylayer` executable",
     },
 )
@@ -44,6 +48,7 @@ PyLayerBlobInfo = provider(
         "blob": "File: the compressed archive",
         "metadata": "File: JSON with digest, diff_id, size and media type",
         "name": "string: the package or group that it holds",
+        "sources": "File: the arguments that name its sources, a line each",
     },
 )
 
@@ -68,12 +73,12 @@ PyLayerGroupFilesInfo = provider(
 PyLayerClosureInfo = provider(
     doc = "What the layer aspect knows about a target and all below it.",
     fields = {
-        "generated": "depset of File: what may be in the runfiles because a target writes it, in none of the others",
+        "generated": "depset of File: what is to be shipped if it is in the binary's runfiles",
         "groups": "depset of PyLayerGroupFilesInfo",
         "interpreters": "depset of PyLayerInterpreterInfo",
-        "is_package": "bool: the target itself is a package",
         "opaque": "bool: `sources` are the target's own runfiles, as they are",
         "own": "depset of File: what a group with this target holds",
+        "package": "PyLayerPackageInfo: the package that the target is, or stands for; None: neither",
         "packages": "depset of PyLayerPackageInfo",
         "sources": "depset of File: everything that is not in a package or a group",
     },

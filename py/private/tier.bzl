@@ -1,6 +1,7 @@
 """py_layer_tier: how packages are grouped into layers and compressed."""
 
 load(":compression.bzl", "parse_compression")
+load(":names.bzl", "parse_key")
 load(":providers.bzl", "PyLayerTierInfo")
 load(":tier_groups.bzl", "group_name_error", "read_groups")
 load(":wheels.bzl", "wheels_by_package")
@@ -28,9 +29,27 @@ def _read_strip_prefix(label, strip_prefix):
         fail("py_layer_tier %s: strip_prefix must be a folder or file of the repository such as services/api, without a slash at either end, `.` or `..`; got %s" % (label, repr(strip_prefix)))
     return prefix
 
+def _check_directories(label, directories):
+    for directory in directories:
+        parts = directory.split("/")
+        if not directory.startswith("/") or "." in parts or ".." in parts:
+            fail("py_layer_tier %s: base_directories must be absolute paths such as /opt/python, without `.` or `..`; got %s" % (label, repr(directory)))
+
+def _read_exclude(label, exclude):
+    """The attribute, with packages by their normalized names."""
+    by_package = {}
+    for key, patterns in exclude.items():
+        parsed = parse_key(key)
+        if key != "*" and (parsed.error or parsed.target or parsed.glob != None):
+            fail("py_layer_tier %s: exclude has the key %s; a key is `@pip//package`, or `*` for every package, and the patterns are its value" % (label, repr(key)))
+        if "" in patterns or not patterns:
+            fail("py_layer_tier %s: exclude of %s has an empty pattern, or none" % (label, repr(key)))
+        by_package.setdefault(parsed.package or "*", []).extend(patterns)
+    return by_package
+
 def _py_layer_tier_impl(ctx):
     label = ctx.label
-    if getattr(ctx.attr, "testonly", False):
+    if ctx.attr.testonly:
         fail("py_layer_tier %s: a tier cannot be testonly, since //py:layer_tier and every image may refer to it; remove testonly" % label)
     if ctx.attr.interpreter_group:
         error = group_name_error(ctx.attr.interpreter_group)
@@ -50,9 +69,13 @@ def _py_layer_tier_impl(ctx):
     _check_root(label, ctx.attr.root)
     _check_id(label, "owner", ctx.attr.owner)
     _check_id(label, "group", ctx.attr.group)
+    _check_directories(label, ctx.attr.base_directories)
     return [PyLayerTierInfo(
+        base_directories = ctx.attr.base_directories,
+        bytecode = ctx.attr.bytecode,
         compression = compression,
         default_compression = default_compression,
+        exclude = _read_exclude(label, ctx.attr.exclude),
         first_party = groups.first_party,
         group = ctx.attr.group,
         group_of = groups.group_of,
@@ -89,12 +112,24 @@ that pins it (`layer_tier` of py_image_layer), or by every other image with
 `--@pylayer//py:layer_tier=//path:tier`.
 """,
     attrs = {
+        "base_directories": attr.string_list(
+            doc = "Directories that the base image owns, such as `/opt/python`: layers have no entries for them and what is above " +
+                  "them, so their owners and modes stay. What most base images have, such as `/usr`, need not be named.",
+        ),
+        "bytecode": attr.string(
+            default = "drop",
+            doc = "`keep` ships the `__pycache__` directories that packages' trees have; `drop` leaves them out.",
+            values = ["drop", "keep"],
+        ),
         "compression": attr.string_list_dict(
             doc = "Group -> `[algorithm, level]`: `none`, `gzip` (1 to 9) or `zstd` (1 to 22). Without a level the algorithm's usual one is taken.",
         ),
         "default_compression": attr.string_list(
             default = ["gzip", "6"],
             doc = "`[algorithm, level]` of every layer that `compression` does not name, the squashed and the default layer included.",
+        ),
+        "exclude": attr.string_list_dict(
+            doc = "`@pip//package`, or `*` for every package -> patterns, as in `groups`: files that no layer has, such as tests.",
         ),
         "group": attr.string(
             default = "0",

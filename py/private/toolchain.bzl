@@ -2,9 +2,30 @@
 
 load(":providers.bzl", "PyLayerToolchainInfo")
 
+# Mandatory for every rule and aspect that makes a layer.
+TOOLCHAIN_TYPE = Label("//py:toolchain_type")
+
+def flags_error(flags):
+    """What is wrong with a worker's startup flags.
+
+    Args:
+      flags: list of strings.
+
+    Returns:
+      A string; None: nothing.
+    """
+    for flag in flags:
+        if not flag.startswith("--") or "=" not in flag:
+            return "flags has %s; a startup flag is of the form --flag=value, such as --cache-size=50GiB" % repr(flag)
+    return None
+
 def _py_layer_toolchain_impl(ctx):
+    error = flags_error(ctx.attr.flags)
+    if error:
+        fail("py_layer_toolchain %s: %s" % (ctx.label, error))
     return [platform_common.ToolchainInfo(
         pylayer = PyLayerToolchainInfo(
+            flags = ctx.attr.flags,
             worker = ctx.attr.worker[DefaultInfo].files_to_run,
         ),
     )]
@@ -23,10 +44,14 @@ py_layer_toolchain = rule(
     )
 """,
     attrs = {
+        "flags": attr.string_list(
+            doc = "Startup flags of the worker, each of the form `--flag=value`. They are the same for every action, so one " +
+                  "process serves all. They are part of each action's key: flags that differ between machines prevent hits in a remote cache.",
+        ),
         "worker": attr.label(
             allow_files = True,
             cfg = "exec",
-            doc = "The executable. Keep it in a folder of its repository: Bazel 4 does not find a worker at the top.",
+            doc = "The executable.",
             executable = True,
             mandatory = True,
         ),

@@ -1,14 +1,12 @@
 """The transition of an image: the tier that it pins, and its platform."""
 
-load(":compat.bzl", "absolute")
-
 _TIER = str(Label("//py:layer_tier"))
 _PLATFORMS = "//command_line_option:platforms"
 
 def _image_transition_impl(settings, attr):
     return {
-        _PLATFORMS: [absolute(attr.platform)] if attr.platform else settings[_PLATFORMS],
-        _TIER: absolute(attr.layer_tier) if attr.layer_tier else settings[_TIER],
+        _PLATFORMS: [str(attr.platform)] if attr.platform else settings[_PLATFORMS],
+        _TIER: str(attr.layer_tier) if attr.layer_tier else settings[_TIER],
     }
 
 image_transition = transition(

@@ -1,7 +1,5 @@
 """The BUILD files of repositories with a worker, and of those that register one."""
 
-load(":compat.bzl", "absolute")
-
 _WORKER = """\
 load("{toolchain_bzl}", "py_layer_toolchain")
 
@@ -9,6 +7,7 @@ package(default_visibility = ["//visibility:public"])
 
 py_layer_toolchain(
     name = "toolchain",
+    flags = {flags},
     worker = "bin/{executable}",
 )
 
@@ -24,18 +23,20 @@ toolchain(
 )
 """
 
-def worker_build_file(executable):
+def worker_build_file(executable, flags):
     """The BUILD file of a repository with a worker.
 
     Args:
       executable: its name in the folder `bin`.
+      flags: its startup flags.
 
     Returns:
       A string.
     """
     return _WORKER.format(
         executable = executable,
-        toolchain_bzl = absolute(Label("//py:toolchain.bzl")),
+        flags = repr(flags),
+        toolchain_bzl = str(Label("//py:toolchain.bzl")),
     )
 
 def toolchain_entry(name, repository, os = None, cpu = None):
@@ -56,5 +57,5 @@ def toolchain_entry(name, repository, os = None, cpu = None):
         constraints = repr(constraints),
         name = name,
         repository = repository,
-        toolchain_type = absolute(Label("//py:toolchain_type")),
+        toolchain_type = str(Label("//py:toolchain_type")),
     )

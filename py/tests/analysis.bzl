@@ -79,8 +79,7 @@ def target_test(implementation, attrs = {}):
             cfg = _with_stub,
             mandatory = True,
         ),
-    }
-    all_attrs.update(attrs)
+    } | attrs
     return {
         "analysis_test": True,
         "attrs": all_attrs,

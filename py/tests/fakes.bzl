@@ -111,6 +111,20 @@ def _fake_library_impl(ctx):
         runfiles = _merge_runfiles(runfiles, ctx.attr.deps + ctx.attr.data + ctx.attr.hidden),
     )]
 
+def _bare_library_impl(ctx):
+    return [DefaultInfo(files = depset(ctx.files.srcs)), BareInfo(sources = ctx.files.srcs)]
+
+BareInfo = provider(
+    doc = "What a binary adds to its runfiles.",
+    fields = {"sources": "list of File"},
+)
+
+# A library whose sources are not in its runfiles, as rules_py has them.
+bare_library = rule(
+    implementation = _bare_library_impl,
+    attrs = {"srcs": attr.label_list(allow_files = True)},
+)
+
 # A library. `hidden` is an edge that no aspect of pylayer follows.
 fake_library = rule(
     implementation = _fake_library_impl,
@@ -203,3 +217,69 @@ def _generated_impl(ctx):
 generated = rule(
     implementation = _generated_impl,
 )
+
+def _bare_binary_impl(ctx):
+    launcher = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.write(launcher, "#!/bin/sh\n", is_executable = True)
+    return [DefaultInfo(
+        executable = launcher,
+        runfiles = ctx.runfiles(
+            files = ctx.files.data,
+            symlinks = {"links/launcher": launcher} if ctx.attr.linked else {},
+        ),
+    )]
+
+# A binary with nothing but `data` in its runfiles, as one of another repository.
+bare_binary = rule(
+    implementation = _bare_binary_impl,
+    attrs = {
+        "data": attr.label_list(allow_files = True),
+        "linked": attr.bool(),
+    },
+    executable = True,
+)
+
+def _tool_impl(ctx):
+    script = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.write(script, "#!/bin/sh\n", is_executable = True)
+    return [DefaultInfo(
+        executable = script,
+        files = depset([script]),
+        runfiles = ctx.runfiles(files = ctx.files.needs),
+    )]
+
+# A generated program that needs other files.
+generated_tool = rule(
+    implementation = _tool_impl,
+    attrs = {"needs": attr.label_list(allow_files = True)},
+    executable = True,
+)
+
+def _venv_lib_impl(ctx):
+    config = ctx.actions.declare_file(".%s.venv/pyvenv.cfg" % ctx.label.name)
+    ctx.actions.write(config, "")
+    sources = [file for dep in ctx.attr.deps if BareInfo in dep for file in dep[BareInfo].sources]
+    return [DefaultInfo(runfiles = _merge_runfiles(
+        ctx.runfiles(files = [config] + sources + ctx.files._interpreter),
+        ctx.attr.deps + [ctx.attr._runfiles_lib],
+    ))]
+
+# An environment as today's rules_py has it: known by its kind, with the runfiles
+# library by an attribute of its own.
+_py_venv_lib = rule(
+    implementation = _venv_lib_impl,
+    attrs = {
+        "deps": attr.label_list(),
+        "_interpreter": attr.label_list(
+            allow_files = True,
+            default = [
+                Label("//py/tests:testdata/python/bin/python3"),
+                Label("//py/tests:testdata/python/lib/os.py"),
+            ],
+        ),
+        "_runfiles_lib": attr.label(default = Label("//py/tests:runfiles_lib")),
+    },
+)
+
+def venv_lib(**kwargs):
+    _py_venv_lib(**kwargs)

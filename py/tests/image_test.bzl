@@ -1,7 +1,7 @@
 """Tests of what py_image_layer makes: files, order, actions, inputs, arguments."""
 
 load("//py/private:actions.bzl", "EXECUTION_REQUIREMENTS")
-load("//py/private:layer_aspect.bzl", "targets_of")
+load("//py/private:package.bzl", "targets_of")
 load(":analysis.bzl", "TestActionsInfo", "expect_equal", "result", "target_of", "target_test")
 
 def _names(depset_of_files):
@@ -45,9 +45,12 @@ def _action_of(ctx, failures):
     failures.append("no action writes %s" % ctx.attr.blob)
     return None
 
+# The startup flags of the stand-in, the same for every action.
+_FLAGS = ["--cache-size=1GiB", "--jobs=3"]
+
 def _lines(action):
-    """The arguments; those of a params file are among them."""
-    return getattr(action, "argv", None) or []
+    """The arguments, or the lines of a file; the arguments in a params file are among them."""
+    return action.argv or [""] + (action.content or "").split("\n")
 
 def _action_test_impl(ctx):
     failures = []
@@ -69,14 +72,17 @@ def _action_test_impl(ctx):
         if ctx.attr.command == "layer":
             wanted_outputs.append(ctx.attr.blob + ".json")
         expect_equal(failures, "outputs", outputs, wanted_outputs)
-        lines = [_portable(line, ctx.workspace_name) for line in _lines(action)]
+        lines = _lines(action)
+        if ctx.attr.command:
+            expect_equal(failures, "flags of the worker and command", lines[1:4], _FLAGS + [ctx.attr.command])
+        lines = [_portable(line, ctx.workspace_name) for line in lines]
         for wanted in ctx.attr.lines:
             if wanted not in "\n".join(lines):
                 failures.append("the arguments lack\n  %s\nthey are\n  %s" % (wanted.replace("\n", "\n  "), "\n  ".join(lines)))
         for unwanted in ctx.attr.no_lines:
             if unwanted in "\n".join(lines):
                 failures.append("the arguments have %s:\n  %s" % (unwanted, "\n  ".join(lines)))
-        for line in lines[1:]:
+        for line in lines[1:] if ctx.attr.command else []:
             if line.startswith("@") or not (line.startswith("--") or line == ctx.attr.command):
                 failures.append("a line of the params file begins with neither a flag nor the command: %s" % line)
     return result(failures)
@@ -92,7 +98,10 @@ def _portable(line, workspace_name):
 # An action of the image: mnemonic, inputs, outputs and arguments.
 action_test = rule(**target_test(_action_test_impl, {
     "blob": attr.string(mandatory = True),
-    "command": attr.string(default = "layer"),
+    "command": attr.string(
+        default = "layer",
+        doc = "Empty: the action writes a file.",
+    ),
     "inputs": attr.string_list(),
     "lines": attr.string_list(),
     "mnemonic": attr.string(mandatory = True),
@@ -113,7 +122,7 @@ def _requirements_test_impl(_ctx):
     })
     return result(failures)
 
-# Bazel 4 does not show an action's execution requirements: this looks at the source.
+# Bazel does not show an action's execution requirements: this looks at what they are made of.
 requirements_test = rule(
     implementation = _requirements_test_impl,
     analysis_test = True,

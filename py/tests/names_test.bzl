@@ -1,10 +1,10 @@
-"""Tests of names, keys, globs, paths and compressions: pure functions, from tables."""
+"""Tests of names, keys, paths and compressions: pure functions, from tables."""
 
-load("//py/private:compat.bzl", "repository_name")
 load("//py/private:compression.bzl", "blob_suffix", "parse_compression")
-load("//py/private:globs.bzl", "glob_matches", "ships")
+load("//py/private:image_macro.bzl", "common_attributes")
 load("//py/private:names.bzl", "first_party_key", "normalize", "package_of_label", "package_of_repository", "parse_key")
 load("//py/private:paths.bzl", "relative_link", "runfiles_destination")
+load("//py/private:toolchain.bzl", "flags_error")
 load(":analysis.bzl", "expect_equal", "result")
 
 _NORMALIZED = {
@@ -49,38 +49,6 @@ _KEYS = {
     "@pypi//torch": ("torch", "", None),
     "torch": None,
 }
-
-# As in the worker: src/layer/filter.rs has the same table.
-_GLOBS = [
-    ("*.so*", "torch/lib/libc10.so", True),
-    ("*.so", "libc10.so.1", False),
-    ("*.so*", "torch/__init__.py", False),
-    ("torch/lib/*.so", "torch/lib/libc10.so", True),
-    ("./torch/lib/*.so", "torch/lib/libc10.so", True),
-    ("/torch/lib/*.so", "torch/lib/libc10.so", True),
-    ("lib/*.so", "torch/lib/libc10.so", False),
-    ("**/*.so", "torch/lib/libc10.so", True),
-    ("**/*.so", "libc10.so", True),
-    ("**/lib/*", "torch/lib/libc10.so", True),
-    ("torch/*.so", "torch/lib/libc10.so", False),
-    ("torch/**", "torch/lib/libc10.so", True),
-    ("torch/**", "torch", False),
-    ("torch/**/libc10.so", "torch/libc10.so", True),
-    ("torch/**/**/libc10.so", "torch/a/b/libc10.so", True),
-    ("torch/{lib,bin}/*", "torch/lib/libc10.so", True),
-    ("torch/{a,{b,lib}}/*.{py,so}", "torch/lib/libc10.so", True),
-    ("torch/{a,b}/*", "torch/lib/libc10.so", False),
-    ("torch/[a-l]ib/*", "torch/lib/libc10.so", True),
-    ("torch/[!a-k]ib/*", "torch/lib/libc10.so", True),
-    ("torch/[!a-l]ib/*", "torch/lib/libc10.so", False),
-    ("torch/?ib/*.so", "torch/lib/libc10.so", True),
-    ("torch?lib/*.so", "torch/lib/libc10.so", False),
-    ("a\\*b", "a*b", True),
-    ("a\\*b", "axb", False),
-    ("[]]", "]", True),
-    ("a*b*c", "axxbyyc", True),
-    ("a*b*c", "axxbyy", False),
-]
 
 _COMPRESSIONS = [
     (["gzip", "1"], "gzip:1", ".tar.gz"),
@@ -132,17 +100,6 @@ def _names_test_impl(_ctx):
         parsed = parse_key(key)
         got = None if parsed.error else (parsed.package, parsed.target, parsed.glob)
         expect_equal(failures, "parse_key(%s)" % key, got, wanted)
-    for pattern, path, wanted in _GLOBS:
-        expect_equal(failures, "glob_matches(%s, %s)" % (path, pattern), glob_matches(path, pattern), wanted)
-    installed = "../pip_torch/site-packages/torch/lib/a.so"
-    for include, exclude, wanted in [
-        ([], [], True),
-        (["torch/lib/*"], [], True),
-        (["torch/lib/*"], ["*.so"], False),
-        ([], ["*.so"], False),
-        (["*.py"], [], False),
-    ]:
-        expect_equal(failures, "ships(%s, %s)" % (include, exclude), ships(installed, include, exclude), wanted)
     for setting, wanted, suffix in _COMPRESSIONS:
         compression, error = parse_compression(setting)
         expect_equal(failures, "parse_compression(%s)" % setting, (compression, error == None), (wanted, wanted != None))
@@ -156,7 +113,15 @@ def _names_test_impl(_ctx):
         (Label("//wheels/typing_extensions:pkg"), "typing-extensions"),
     ]:
         expect_equal(failures, "package_of_label(%s)" % label, package_of_label(label), wanted)
-    expect_equal(failures, "first_party_key", first_party_key(Label("//lib:branding")), None if repository_name(Label("//lib:branding")) else "//lib:branding")
+    expect_equal(failures, "first_party_key", first_party_key(Label("//lib:branding")), "//lib:branding")
+    expect_equal(failures, "first_party_key of another repository", first_party_key(Label("@bazel_tools//tools/python:toolchain_type")), None)
+
+    for flags, wanted in [([], True), (["--cache-size=1GiB"], True), (["--jobs"], False), (["--jobs=1", "-x=1"], False), (["@flags"], False)]:
+        expect_equal(failures, "flags_error(%s)" % flags, flags_error(flags) == None, wanted)
+
+    # What no rule has is an error once, of the image.
+    given = {"testonly": True, "visibility": ["//visibility:public"], "warn_layer_cuont": 5}
+    expect_equal(failures, "common_attributes", common_attributes(given), {"testonly": True, "visibility": ["//visibility:public"]})
     return result(failures)
 
 # Names, paths and compressions.

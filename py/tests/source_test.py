@@ -15,7 +15,6 @@ MOST_LINES = 400
 
 # Functions that flatten a depset at analysis, and what it is of: never of files.
 FLATTENS_AT_ANALYSIS = {
-    "_forwarded": "packages",
     "add_runfiles_links": "symlinks of the runfiles",
     "groups_of_image": "groups",
     "interpreters_once": "interpreters",

@@ -8,9 +8,25 @@ _CASES = {
         {"compression": {"g": ["xz", "6"]}},
         ["compression of group \"g\"", "unknown algorithm \"xz\"", "zstd (1 to 22)"],
     ),
+    "base_directories": (
+        {"base_directories": ["opt/python"]},
+        ["base_directories must be absolute", "\"opt/python\""],
+    ),
     "default_level": (
         {"default_compression": ["gzip", "10"]},
         ["default_compression", "level \"10\"", "1 to 9"],
+    ),
+    "exclude_first_party": (
+        {"exclude": {"//lib:branding": ["*.py"]}},
+        ["exclude has the key \"//lib:branding\"", "`@pip//package`, or `*`"],
+    ),
+    "exclude_nothing": (
+        {"exclude": {"*": []}},
+        ["exclude of \"*\"", "an empty pattern, or none"],
+    ),
+    "exclude_pattern_in_key": (
+        {"exclude": {"@pip//torch:*.so": ["*.py"]}},
+        ["exclude has the key \"@pip//torch:*.so\"", "the patterns are its value"],
     ),
     "first_party_pattern": (
         {"groups": {"//lib:*.png": "g"}},

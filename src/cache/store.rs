@@ -126,7 +126,10 @@ impl Store {
         let directory = &fs::canonical(directory).unwrap_or_else(|| directory.to_owned());
         if directory::is_empty(directory) {
             // A cache that cannot be written to can still be read; an empty one serves for nothing.
-            drop(write(&directory.join(TAG_NAME), TAG));
+            // Another process may do so at the same time.
+            drop(Output::create(&directory.join(TAG_NAME)).map(|mut tag| {
+                drop(tag.write(TAG).map(|()| tag.publish_new()));
+            }));
         }
         check(directory)?;
         let root = version_folder(directory);

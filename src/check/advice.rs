@@ -16,13 +16,13 @@ const PART: u64 = 10 * MB;
 pub(super) fn advice(packages: &[Package], limits: Limits) -> String {
     let mut groups: BTreeMap<String, String> = BTreeMap::new();
     let mut compression: Vec<String> = Vec::new();
-    let mut left: u64 = packages.iter().map(|package| package.bytes).sum();
+    let mut left = packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));
     for package in packages {
         let too_large = package.bytes > limits.package;
         if left <= limits.squashed && !too_large {
             break;
         }
-        left -= package.bytes;
+        left = left.saturating_sub(package.bytes);
         let name = &package.name;
         groups.insert(format!("@pip//{name}"), name.clone());
         compression.push(name.clone());
@@ -41,15 +41,31 @@ pub(super) fn advice(packages: &[Package], limits: Limits) -> String {
     // Writing to a string cannot fail.
     _ = writeln!(text, "    groups = {{");
     for (key, group) in &groups {
-        _ = writeln!(text, "        \"{key}\": \"{group}\",");
+        _ = writeln!(text, "        {}: {},", quoted(key), quoted(group));
     }
     _ = writeln!(text, "    }},\n    compression = {{");
     compression.sort();
     compression.dedup();
     for group in compression {
-        _ = writeln!(text, "        \"{group}\": [\"zstd\", \"3\"],");
+        _ = writeln!(text, "        {}: [\"zstd\", \"3\"],", quoted(&group));
     }
     text + "    },\n)\n"
+}
+
+/// A string as Starlark reads it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            control if control.is_control() => quoted.push('?'),
+            other => quoted.push(other),
+        }
+    }
+    quoted + "\""
 }
 
 /// The largest parts of a package, the largest first.

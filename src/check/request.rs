@@ -7,7 +7,8 @@ use lexopt::Arg::Long;
 
 use super::{Limits, MB};
 use crate::error::{Error, Result};
-use crate::flags::{number, usage};
+use crate::flags::{number, text, usage};
+use crate::layer::Filter;
 use crate::layer::spec::SourcePath;
 
 /// The help of `pylayer check`.
@@ -23,11 +24,34 @@ Usage: pylayer check --output=LOG --layers=N [FLAGS] [--package=NAME --tree=SRC.
       --warn-layers=N           more are worth a warning                      [90]
       --squashed-limit-mb=N     more of all packages together is an error     [200]
       --package-limit-mb=N      more of one package is worth a warning        [200]
+      --sources=FILE            the arguments that name a layer's sources, a line each:
+                                a path in two layers is an error; given once a layer
+      --unknown-group=NAME      a group that the tier compresses, and nobody has
+      --absent-package=NAME     a package that the tier names, and the image does not have
       --package=NAME            a package that no group holds
+      --include=GLOB, --exclude=GLOB   which of its files ship
       --tree=SRC, --file=SRC    what it consists of
 ";
 
 const HINT: &str = "`pylayer check --help` lists the flags";
+
+/// A package that no group holds.
+#[derive(Debug, Default)]
+pub struct CheckedPackage {
+    /// Its name.
+    pub name: String,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    /// Its trees and files.
+    pub paths: Vec<SourcePath>,
+}
+
+impl CheckedPackage {
+    /// Which of its files ship.
+    pub fn filter(&self) -> Result<Filter> {
+        Filter::new(&self.include, &self.exclude, false)
+    }
+}
 
 /// What is to be checked.
 #[derive(Debug)]
@@ -39,8 +63,14 @@ pub struct CheckRequest {
     pub base_layers: u64,
     /// What is allowed.
     pub limits: Limits,
-    /// The packages that no group holds, with their trees and files.
-    pub packages: Vec<(String, Vec<SourcePath>)>,
+    /// For each layer, a file with the arguments that name its sources.
+    pub sources: Vec<SourcePath>,
+    /// Groups that the tier compresses, and neither the tier nor the image has.
+    pub unknown_groups: Vec<String>,
+    /// Packages that the tier names, and the image does not have.
+    pub absent: Vec<String>,
+    /// The packages that no group holds.
+    pub packages: Vec<CheckedPackage>,
 }
 
 impl CheckRequest {
@@ -50,7 +80,8 @@ impl CheckRequest {
         let mut base_layers = 0;
         let mut limits =
             Limits { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB };
-        let mut packages: Vec<(String, Vec<SourcePath>)> = Vec::new();
+        let mut packages: Vec<CheckedPackage> = Vec::new();
+        let (mut sources, mut unknown_groups, mut absent) = (Vec::new(), Vec::new(), Vec::new());
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(usage(HINT))? {
             let Long(flag) = argument else { return Err(usage(HINT)(argument.unexpected())) };
@@ -63,7 +94,12 @@ impl CheckRequest {
                 "warn-layers",
                 "squashed-limit-mb",
                 "package-limit-mb",
+                "sources",
+                "unknown-group",
+                "absent-package",
                 "package",
+                "include",
+                "exclude",
                 "tree",
                 "file",
             ];
@@ -79,13 +115,23 @@ impl CheckRequest {
                 "warn-layers" => limits.warn_layers = number(&flag, &value, 0, u64::MAX)?,
                 "squashed-limit-mb" => limits.squashed = megabytes(&flag, &value)?,
                 "package-limit-mb" => limits.package = megabytes(&flag, &value)?,
-                "package" => packages.push((value.to_string_lossy().into_owned(), Vec::new())),
+                "sources" => sources.push(SourcePath::new(base, value)),
+                "unknown-group" => unknown_groups.push(value.to_string_lossy().into_owned()),
+                "absent-package" => absent.push(value.to_string_lossy().into_owned()),
+                "package" => packages.push(CheckedPackage {
+                    name: value.to_string_lossy().into_owned(),
+                    ..CheckedPackage::default()
+                }),
                 _ => {
-                    let Some((_, paths)) = packages.last_mut() else {
+                    let Some(package) = packages.last_mut() else {
                         let what = format!("`--{flag}={}` is in no package", value.display());
                         return Err(Error::usage(what).hint(HINT));
                     };
-                    paths.push(SourcePath::new(base, value));
+                    match &*flag {
+                        "include" => package.include.push(text(&flag, &value)?.to_owned()),
+                        "exclude" => package.exclude.push(text(&flag, &value)?.to_owned()),
+                        _ => package.paths.push(SourcePath::new(base, value)),
+                    }
                 }
             }
         }
@@ -95,6 +141,9 @@ impl CheckRequest {
             layers: layers.ok_or_else(|| missing("layers"))?,
             base_layers,
             limits,
+            sources,
+            unknown_groups,
+            absent,
             packages,
         })
     }

@@ -1,13 +1,14 @@
 //! How large packages are: of what would be shipped.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 
+use super::request::CheckedPackage;
 use crate::error::Result;
 use crate::fs::{self, Input, Kind};
 use crate::layer::Checkpoint;
 use crate::layer::filter::from_package_root;
 use crate::layer::plan::shipped;
-use crate::layer::spec::SourcePath;
 
 /// A package with its sizes.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -20,20 +21,23 @@ pub(super) struct Package {
 }
 
 /// Measures packages.
-pub(super) fn measure(
-    packages: &[(String, Vec<SourcePath>)],
-    check: Checkpoint<'_>,
-) -> Result<Vec<Package>> {
-    let measured = packages.iter().map(|(name, paths)| {
-        let mut package = Package { name: name.clone(), ..Package::default() };
-        for path in paths {
+pub(super) fn measure(packages: &[CheckedPackage], check: Checkpoint<'_>) -> Result<Vec<Package>> {
+    let measured = packages.iter().map(|given| {
+        let mut package = Package { name: given.name.clone(), ..Package::default() };
+        let filter = given.filter()?;
+        for path in &given.paths {
             match fs::kind_followed(path.full()) {
                 Some(Kind::Directory) => {
                     for (relative, bytes) in shipped(path, check)? {
-                        package.add(&relative, bytes);
+                        if filter.ships(&relative) {
+                            package.add(&relative, bytes);
+                        }
                     }
                 }
-                _ => package.bytes += Input::open(path.full())?.size(),
+                _ if filter.ships(path.typed().as_os_str().as_bytes()) => {
+                    package.bytes = package.bytes.saturating_add(Input::open(path.full())?.size());
+                }
+                _ => {}
             }
         }
         Ok(package)
@@ -43,10 +47,11 @@ pub(super) fn measure(
 
 impl Package {
     fn add(&mut self, relative: &[u8], bytes: u64) {
-        self.bytes += bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
         let path = String::from_utf8_lossy(from_package_root(relative)).into_owned();
         if let Some(glob) = glob(&path) {
-            *self.globs.entry(glob).or_default() += bytes;
+            let sum = self.globs.entry(glob).or_default();
+            *sum = sum.saturating_add(bytes);
         }
     }
 }

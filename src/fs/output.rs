@@ -166,6 +166,17 @@ impl Output {
         self.publish_as(&target).map_err(|source| Error::io("cannot publish", &target, source))
     }
 
+    /// Makes the file appear at its target, unless something is there.
+    pub fn publish_new(self) -> io::Result<()> {
+        let linked = match &self.temporary {
+            Some(temporary) => std::fs::hard_link(&temporary.0, &self.target),
+            None => name(&self.file, &self.target),
+        };
+        linked.or_else(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+        })
+    }
+
     /// Makes the file appear at `target`, in the directory that it was created in.
     pub fn publish_as(self, target: &Path) -> io::Result<()> {
         match self.temporary {
@@ -196,19 +207,24 @@ fn anonymous(directory: &Path) -> io::Result<Option<File>> {
 /// How often a file that others put in the place of an output is removed.
 const MOST_TRIES: u32 = 100;
 
-/// Gives a nameless file its name.
-fn link(file: &File, target: &Path) -> io::Result<()> {
+/// Gives a nameless file its name, if that is free.
+fn name(file: &File, target: &Path) -> io::Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let link =
-        |name: &Path| rustix::fs::linkat(CWD, source.as_str(), CWD, name, AtFlags::SYMLINK_FOLLOW);
+    Ok(rustix::fs::linkat(CWD, source.as_str(), CWD, target, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Gives a nameless file its name, in place of whatever has it.
+fn link(file: &File, target: &Path) -> io::Result<()> {
     // link(2) does not replace. To give the file another name first and rename(2) it would leave
     // that name behind if the process were killed in between; so the old file goes first.
     for _ in 0..MOST_TRIES {
-        match link(target) {
-            Err(rustix::io::Errno::EXIST) => std::fs::remove_file(target).or_else(|error| {
-                if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-            })?,
-            linked => return Ok(linked?),
+        match name(file, target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                std::fs::remove_file(target).or_else(|error| {
+                    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+                })?;
+            }
+            linked => return linked,
         }
     }
     Err(rustix::io::Errno::EXIST.into())

@@ -151,7 +151,7 @@ impl Filter {
     }
 
     /// Whether the file at this path inside a tree is shipped.
-    pub(super) fn ships(&self, relative: &[u8]) -> bool {
+    pub(crate) fn ships(&self, relative: &[u8]) -> bool {
         if self.include.is_empty() && self.exclude.is_empty() {
             return true;
         }

@@ -9,7 +9,11 @@ load("@rules_python//python:defs.bzl", "py_runtime", "py_runtime_pair")
 
 py_runtime(
     name = "runtime",
-    files = glob(["bin/**", "lib/**"]),
+    files = glob(
+        ["bin/**", "lib/**"],
+        # Running the interpreter writes them: a layer would change by being used.
+        exclude = ["**/__pycache__/**"],
+    ),
     interpreter = "bin/python3",
     python_version = "PY3",
 )
