@@ -11,16 +11,18 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::shell::{self, Context as _, Result, failure};
+use crate::sid;
 
 /// A workspace and its server, which is shut down when this is dropped.
 #[derive(Debug)]
 pub struct Bazel {
-    program: &'static str,
+    program: PathBuf,
     workspace: PathBuf,
     folder: PathBuf,
     output_base: Option<PathBuf>,
     worker: PathBuf,
     shown: bool,
+    rc: Option<PathBuf>,
 }
 
 /// What a build did.
@@ -77,12 +79,13 @@ impl Bazel {
     pub fn new(workspace: &Path, folder: &Path, worker: &Path) -> Result<Self> {
         fs::create_dir_all(folder).context(folder.display())?;
         Ok(Self {
-            program: program().ok_or_else(|| failure("neither bazel nor bazelisk is on PATH"))?,
+            program: sid::bazel()?,
             workspace: workspace.to_path_buf(),
             folder: folder.to_path_buf(),
             output_base: None,
             worker: worker.to_path_buf(),
             shown: false,
+            rc: None,
         })
     }
 
@@ -100,6 +103,13 @@ impl Bazel {
         self
     }
 
+    /// With one more file of flags.
+    #[must_use]
+    pub fn with_rc(mut self, rc: &Path) -> Self {
+        self.rc = Some(rc.to_path_buf());
+        self
+    }
+
     /// With what Bazel says shown, and not kept.
     #[must_use]
     pub fn shown(mut self) -> Self {
@@ -109,12 +119,15 @@ impl Bazel {
 
     /// A command of Bazel's, such as `build`.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.program);
+        let mut command = Command::new(&self.program);
         command.current_dir(&self.workspace).env("PYLAYER_BINARY", &self.worker);
         // The system's file has to be read: in Debian's it says where Bazel itself is.
         command.arg("--nohome_rc").arg(flag("--output_user_root=", &self.folder.join("root")));
         if let Some(output_base) = &self.output_base {
             command.arg(flag("--output_base=", output_base));
+        }
+        if let Some(rc) = &self.rc {
+            command.arg(flag("--bazelrc=", rc));
         }
         command.arg(name);
         let color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -202,11 +215,6 @@ impl Drop for Bazel {
         // A server that cannot be reached goes by itself when nobody has asked for hours.
         drop(self.shut_down());
     }
-}
-
-/// The Bazel of this machine.
-pub fn program() -> Option<&'static str> {
-    ["bazel", "bazelisk"].into_iter().find(|program| shell::which(program).is_some())
 }
 
 fn flag(name: &str, path: &Path) -> std::ffi::OsString {

@@ -17,8 +17,7 @@ use crate::table::{Table, thousands};
 use crate::{install, ui, workspace};
 
 /// What a demo needs of the machine.
-const NEEDS: &[install::Need] =
-    &[install::CC, install::BAZEL, install::PYTHON, install::PIP, install::ZSTD];
+const NEEDS: &[install::Need] = &[install::CC, install::PYTHON, install::PIP, install::ZSTD];
 
 /// The image that is unpacked and run.
 const IMAGE: &str = "//:image";

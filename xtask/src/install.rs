@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use crate::shell::{self, Context as _, Result, failure};
-use crate::{bazel, ui};
+use crate::ui;
 
 /// buildifier's version, as the npm package has it.
 const BUILDIFIER: &str = "@bazel/buildifier@8.2.1";
@@ -34,7 +34,7 @@ needs! {
     // Bazel itself runs a C compiler when it looks at the machine; cargo links with it.
     CC: "a C compiler", ["gcc", "libc6-dev"], || has("cc") || has("gcc");
     CXX: "a C++ compiler", ["g++"], || has("c++") || has("g++");
-    BAZEL: "Bazel", ["bazel-bootstrap"], || bazel::program().is_some();
+    DEBOOTSTRAP: "debootstrap", ["debootstrap"], || has("debootstrap");
     BSDTAR: "bsdtar", ["libarchive-tools"], || has("bsdtar");
     GIT: "git", ["git"], || has("git");
     // buildifier comes through npm, if it is not there.

@@ -17,6 +17,7 @@ mod project;
 mod protocol;
 pub mod session;
 pub mod shell;
+pub mod sid;
 mod table;
 mod test;
 mod ui;
@@ -163,7 +164,7 @@ fn record(mut parser: lexopt::Parser) -> Result<()> {
     }
     let project = Project::find()?;
     let Some(folder) = folder else {
-        install::all(&[install::CC, install::BAZEL])?;
+        install::all(&[install::CC])?;
         return session::record::run(&project);
     };
     let script = session::tee::script(&folder, &project.worker()?)?;

@@ -13,13 +13,10 @@ pub fn copy(root: &Path, workspace: &str, into: &Path) -> Result<()> {
     copy_folder(&root.join(workspace), into)?;
     // The way to the checkout is another one from here.
     let up = vec![".."; Path::new(workspace).components().count()].join("/");
-    for name in ["WORKSPACE", "MODULE.bazel"] {
-        let file = into.join(name);
-        let text = fs::read_to_string(&file).context(file.display())?;
-        let text = text.replace(&format!("\"{up}"), &format!("\"{}", root.display()));
-        fs::write(&file, text).context(file.display())?;
-    }
-    Ok(())
+    let file = into.join("MODULE.bazel");
+    let text = fs::read_to_string(&file).context(file.display())?;
+    let text = text.replace(&format!("\"{up}"), &format!("\"{}", root.display()));
+    fs::write(&file, text).context(file.display())
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

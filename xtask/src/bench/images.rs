@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::page::{Page, Unit};
 use super::{median, ratio};
 use crate::bazel::Bazel;
-use crate::install;
 use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result};
 use crate::table::Align::{Left, Right};
@@ -43,7 +42,6 @@ struct Side {
 
 /// Measures both, in turns.
 pub(super) fn run(project: &Project, worker: &Path, runs: usize, page: &mut Page) -> Result<()> {
-    install::all(&[install::BAZEL])?;
     let folder = workspace(project)?;
     let script = project.root.join("benches/bsdtar_layer.py");
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
@@ -151,11 +149,14 @@ fn generate(project: &Project, folder: &Path, packages: &[Package]) -> Result<()
         }
         fs::write(&path, text).context(path.display())
     };
-    let workspace = fs::read_to_string(folder.join("WORKSPACE")).context("WORKSPACE")?;
-    let workspace = workspace.split("load(\"//rules:host_python.bzl\"").next().unwrap_or_default();
-    let pip = target("local_repository", "pip", "path = \"pip\"");
-    file("WORKSPACE", format!("{workspace}\npylayer_host_toolchain()\n{pip}"))?;
-    file("pip/WORKSPACE", String::new())?;
+    let module = fs::read_to_string(folder.join("MODULE.bazel")).context("MODULE.bazel")?;
+    // Wheels are in a folder of the workspace, and there is no interpreter of its own.
+    let module = module.split("wheels = use_extension").next().unwrap_or_default();
+    let pip = "bazel_dep(name = \"pip\", version = \"0\")\n\
+               local_path_override(module_name = \"pip\", path = \"pip\")\n";
+    file("MODULE.bazel", format!("{module}\n{pip}"))?;
+    let webapi = "bazel_dep(name = \"webapi\", version = \"\")\n";
+    file("pip/MODULE.bazel", format!("module(name = \"pip\", version = \"0\")\n{webapi}"))?;
     for Package { name, wheel, .. } in packages {
         let Some(wheel) = wheel else { continue };
         let install = target(

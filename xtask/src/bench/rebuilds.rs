@@ -14,14 +14,13 @@ use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::{Table, thousands};
-use crate::{install, ui};
+use crate::ui;
 
 /// The mnemonics of layers: Bazel 4 hands startup flags to the workers of each.
 const MNEMONICS: &[&str] = &["PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
 
 /// Measures the builds.
 pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<()> {
-    install::all(&[install::BAZEL])?;
     let output = images::fresh_output(project, "rebuilds-bazel")?;
     let cache = output.join("cache");
     fresh(&cache)?;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Session, noise, tee};
-use crate::bazel::{self, Bazel};
+use crate::bazel::Bazel;
 use crate::project::Project;
 use crate::shell::{self, Context as _, Result, failure};
 use crate::{processes, ui, workspace};
@@ -127,17 +127,10 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Bazel's version; Debian's knows only that of its package.
+/// Bazel's version.
 fn version() -> Result<String> {
-    let program = bazel::program().ok_or_else(|| failure("there is no Bazel"))?;
-    let said = |command: &mut Command| {
-        shell::output(command).map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let own = said(Command::new(program).arg("--version"))?;
-    if own.contains(|char: char| char.is_ascii_digit()) {
-        return Ok(own.trim().trim_start_matches("bazel ").to_owned());
-    }
-    said(Command::new("dpkg-query").args(["--show", "--showformat=${Version}", "bazel-bootstrap"]))
+    let said = shell::capture(Command::new(crate::sid::bazel()?).arg("--version"))?;
+    Ok(said.trim().trim_start_matches("bazel ").to_owned())
 }
 
 fn record(project: &Project, worker: &Path, scene: &Scene) -> Result<Session> {

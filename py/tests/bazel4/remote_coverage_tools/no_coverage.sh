@@ -1,3 +1,0 @@
-#!/bin/sh
-echo "Coverage needs the real tools: see WORKSPACE." >&2
-exit 1

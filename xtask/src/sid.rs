@@ -1,0 +1,133 @@
+//! A Bazel to test with: the one of this machine, or else Debian's, in a root of its own.
+//!
+//! Debian stable has a Bazel that nobody uses any more; sid has 7.7.1. So a sid root is made, once,
+//! in the user's cache folder, and Bazel is run in it, with this machine's folders at their own
+//! places. A person with bazelisk and a network never gets here.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use crate::shell::{self, Context as _, Result, failure};
+use crate::{install, ui};
+
+const MAKE: &str = include_str!("sid/make.sh");
+const ENTER: &str = include_str!("sid/enter.sh");
+
+/// A root older than this is made anew.
+const STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The oldest Bazel that the rules support.
+const OLDEST: u32 = 7;
+
+/// A Bazel of at least version 7. Makes a root with one where the machine has none.
+pub fn bazel() -> Result<PathBuf> {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found.clone());
+    }
+    let found = match ["bazel", "bazelisk"].into_iter().filter_map(shell::which).find(is_recent) {
+        Some(found) => found,
+        None => in_root()?,
+    };
+    Ok(FOUND.get_or_init(|| found).clone())
+}
+
+fn is_recent(program: &PathBuf) -> bool {
+    let output = shell::output(Command::new(program).arg("--version"));
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let version = text.unwrap_or_default();
+    let major = version.trim().strip_prefix("bazel ").and_then(|version| version.split('.').next());
+    major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= OLDEST)
+}
+
+/// The program that enters the root and runs its Bazel.
+fn in_root() -> Result<PathBuf> {
+    let is_root = shell::capture(Command::new("id").arg("-u"))?.trim() == "0";
+    if shell::which("apt-get").is_none() || !is_root {
+        return Err(failure(
+            "there is no Bazel of version 7 or later on PATH: install bazelisk \
+             (https://github.com/bazelbuild/bazelisk); only as root on Debian can one be made here",
+        ));
+    }
+    let folder = cache()?.join("pylayer-sid");
+    fs::create_dir_all(&folder).context(folder.display())?;
+    let lock = File::create(folder.join("lock")).context(folder.display())?;
+    lock.lock().context("cannot lock the sid root")?;
+    let root = folder.join("root");
+    let [make, enter, bazel] = ["make.sh", "enter.sh", "bazel"].map(|name| folder.join(name));
+    write(&make, MAKE)?;
+    write(&enter, ENTER)?;
+    let quote = |path: &Path| format!("'{}'", path.display());
+    write(
+        &bazel,
+        &format!("#!/bin/sh\nexec sh {} {} bazel \"$@\"\n", quote(&enter), quote(&root)),
+    )?;
+    if is_fresh(&root) && is_recent(&bazel) {
+        return Ok(bazel);
+    }
+    install::all(&[install::DEBOOTSTRAP, install::UTIL_LINUX])?;
+    ui::heading("make a root of Debian sid with Bazel (about a minute, 1.4 GB)");
+    for stale in [&root, &folder.join("new")] {
+        remove(stale)?;
+    }
+    let new = folder.join("new");
+    shell::run(Command::new("sh").arg(&make).arg(&new).arg(mirror()))?;
+    fs::rename(&new, &root).context(root.display())?;
+    if is_recent(&bazel) {
+        return Ok(bazel);
+    }
+    Err(failure(format!(
+        "the Bazel of Debian sid in {} does not say that it is version {OLDEST} or later: look at \
+         `{} --version`, or install bazelisk",
+        root.display(),
+        bazel.display()
+    )))
+}
+
+fn is_fresh(root: &Path) -> bool {
+    let made = fs::metadata(root.join("etc/bazel.bazelrc")).and_then(|file| file.modified());
+    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age < STALE))
+}
+
+/// Removes a root, in which nothing may be mounted.
+fn remove(root: &Path) -> Result<()> {
+    if !root.exists() {
+        return Ok(());
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
+    if mounts.lines().any(|line| line.contains(&root.display().to_string())) {
+        return Err(failure(format!("something is mounted in {}: unmount it", root.display())));
+    }
+    shell::run(Command::new("rm").args(["-rf", "--one-file-system"]).arg(root))
+}
+
+/// Where caches go (XDG Base Directory Specification).
+fn cache() -> Result<PathBuf> {
+    let folder = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    folder.or_else(home).ok_or_else(|| failure("neither XDG_CACHE_HOME nor HOME is set"))
+}
+
+/// The mirror that this machine has its packages from.
+fn mirror() -> String {
+    let sources = fs::read_to_string("/etc/apt/sources.list.d/debian.sources").unwrap_or_default();
+    let uri = sources.lines().find_map(|line| line.strip_prefix("URIs:"));
+    let list = fs::read_to_string("/etc/apt/sources.list").unwrap_or_default();
+    let old = list
+        .lines()
+        .find(|line| line.starts_with("deb "))
+        .and_then(|line| line.split_whitespace().find(|word| word.contains("://")));
+    uri.map(str::trim)
+        .and_then(|uri| uri.split_whitespace().next())
+        .or(old)
+        .map_or_else(|| "http://deb.debian.org/debian".to_owned(), ToOwned::to_owned)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).context(path.display())?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context(path.display())
+}
