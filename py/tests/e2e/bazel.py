@@ -10,7 +10,7 @@ import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-STAND_INS = REPOSITORY / "py/tests/bazel4"
+BAZEL = os.environ.get("BAZEL", "bazel")
 
 # Two cores send two requests at once, otherwise.
 FLAGS = ["--jobs=6", "--local_cpu_resources=6", "--color=no", "--curses=no", "--show_progress_rate_limit=60"]
@@ -62,6 +62,10 @@ class Workspace:
             (odd / name).write_text(name, encoding="utf-8")
         digest = hashlib.sha256(worker.read_bytes()).hexdigest()
         self.lock(worker, digest)
+        module = folder / "MODULE.bazel"
+        module.write_text(module.read_text(encoding="utf-8").replace('"../../.."', json.dumps(str(REPOSITORY))))
+        # A repository's directory in the runfiles has its canonical name.
+        self.repositories = json.loads(self.run("mod", "dump_repo_mapping", "").stdout)
 
     def lock(self, worker: pathlib.Path, digest: str) -> None:
         """Writes the lockfile, with this worker for this machine."""
@@ -72,9 +76,7 @@ class Workspace:
 
     def run(self, command: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         """`bazel COMMAND ARGUMENTS`."""
-        overrides = {"pylayer": REPOSITORY} | {name: STAND_INS / name for name in ("remote_coverage_tools", "rules_cc", "rules_java", "rules_python")}
-        flags = [f"--override_repository={name}={path}" for name, path in overrides.items()]
-        line = ["bazel", f"--output_user_root={self.output_root}", command, *flags]
+        line = [BAZEL, f"--output_user_root={self.output_root}", command]
         if command in ("build", "aquery", "cquery"):
             line += FLAGS
         result = subprocess.run([*line, *arguments], cwd=self.folder, capture_output=True, text=True, check=False)

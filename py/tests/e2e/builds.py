@@ -5,7 +5,7 @@ import re
 import shutil
 
 from bazel import Workspace
-from built import LAYER_MNEMONICS, WORKSPACE, Built, label
+from built import LAYER_MNEMONICS, Built, label
 from image import Image
 
 REQUIREMENTS = {
@@ -96,7 +96,6 @@ class Builds(Built):
 
     def test_what_another_configuration_asks_for_is_in_the_cache(self) -> None:
         before = self.workspace.cache()
-        # Bazel 4 goes by the mode's name: where only the platform is another, it runs nothing.
         flags = ["--platforms=//:other_platform", "--compilation_mode=opt"]
         ran = self.workspace.executed("//:app", "//real:image", *flags)
         after = self.workspace.cache()
@@ -123,12 +122,12 @@ class Builds(Built):
             ["--worker_sandboxing"],
         ):
             base = self.scratch / "again"
-            again = Workspace(base / WORKSPACE, self.worker, base / "bazel")
+            again = Workspace(base / "e2e", self.worker, base / "bazel")
             try:
                 layers = Image(again.files("//:app", *flags)).layers
             finally:
                 again.run("clean", "--expunge", check=False)
-                shutil.rmtree(base / WORKSPACE)
+                shutil.rmtree(base / "e2e")
             self.assertEqual([layer.digest for layer in layers], wanted, flags)
 
     def test_a_wheel_is_one_line_of_arguments(self) -> None:
@@ -142,7 +141,7 @@ class Builds(Built):
     def test_what_cannot_be_built_says_why(self) -> None:
         for name, words in [
             ("forgetful", ["//:forgetful", "1 of the binary's runfiles would be missing", "lib/pages.py (of //lib:pages.py)"]),
-            ("clashing", ["two files for /app.runfiles/e2e/lib/branding.txt", "own.txt", "by a symlink in the binary's runfiles"]),
+            ("clashing", ["two files for /app.runfiles/_main/lib/branding.txt", "own.txt", "by a symlink in the binary's runfiles"]),
             ("colliding", ["two files for /app/branding.txt", "lib/branding.txt", "launcher_dir"]),
         ]:
             result = self.workspace.run("build", f"//:{name}", check=False)
@@ -190,7 +189,7 @@ class Builds(Built):
 
     def test_a_wrong_digest_is_refused(self) -> None:
         base = self.scratch / "wrong"
-        wrong = Workspace(base / WORKSPACE, self.worker, base / "bazel")
+        wrong = Workspace(base / "e2e", self.worker, base / "bazel")
         wrong.lock(self.worker, "0" * 64)
         result = wrong.run("build", "//:server", check=False)
         wrong.run("shutdown", check=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from bazel import REPOSITORY, Workspace
 from image import Image, runfiles
 
-WORKSPACE = "e2e"
+WORKSPACE = "_main"
 IMAGES = [
     "app",
     "server",
@@ -33,7 +33,7 @@ BINARIES = [
     "app/app",
     "app/server",
     "app/linked",
-    "external/other/elsewhere",
+    "@other//:elsewhere",
     "real/app",
     "real/app_in_venv",
     "real/other_in_venv",
@@ -66,7 +66,7 @@ def all_images() -> Iterator[None]:
         sys.exit(f"no worker at {Built.worker}: build it (cargo build --release), or set PYLAYER_BINARY")
     Built.scratch = pathlib.Path(tempfile.mkdtemp(prefix="pylayer-e2e-"))
     output_root = pathlib.Path(os.environ.get("E2E_OUTPUT_ROOT") or Built.scratch / "bazel")
-    Built.workspace = Workspace(Built.scratch / WORKSPACE, Built.worker, output_root)
+    Built.workspace = Workspace(Built.scratch / "e2e", Built.worker, output_root)
     try:
         build()
         yield
@@ -79,9 +79,14 @@ def all_images() -> Iterator[None]:
 
 def build() -> None:
     """Builds all images."""
-    # Bazel's own runfiles trees cannot have names with spaces before version 7.4.
-    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test", "bootstrapped")], "--nobuild_runfile_links"]
+    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test", "bootstrapped")]]
     Built.workspace.run("build", *[label(name) for name in IMAGES], *binaries)
     Built.images = {name: Image(Built.workspace.files(label(name))) for name in IMAGES}
-    folder = Built.workspace.folder / "bazel-bin"
-    Built.runfiles = {binary: runfiles(folder / f"{binary}.runfiles_manifest", "app.runfiles") for binary in BINARIES}
+    folder = pathlib.Path(Built.workspace.run("info", "bazel-bin").stdout.strip())
+
+    def manifest(binary: str) -> pathlib.Path:
+        other = binary.removeprefix("@other//:")
+        path = binary if other == binary else f"external/{Built.workspace.repositories['other']}/{other}"
+        return folder / f"{path}.runfiles_manifest"
+
+    Built.runfiles = {binary: runfiles(manifest(binary), "app.runfiles") for binary in BINARIES}

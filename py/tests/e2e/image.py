@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import tarfile
 
-INSTALLERS_OWN = {"RECORD", "INSTALLER", "WHEEL", "REQUESTED"}
+INSTALLERS_OWN = {"direct_url.json", "uv_cache.json"}
 
 
 class Layer:
@@ -80,14 +80,19 @@ def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes | Non
         elif not in_tree or not is_skipped(path):
             found[place] = path.read_bytes()
 
-    for line in manifest.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        # Names may have spaces: the path is absolute, or missing for an empty file.
-        place, absolute, path = line.partition(" /")
-        if place.strip().endswith("/.runfile"):
-            continue  # Marks a main repository that has no file here.
-        place = f"{image_folder}/{place.strip()}"
-        if absolute:
-            add(pathlib.Path("/" + path), place, False)
+    def unescaped(text: str) -> str:
+        return text.replace(r"\s", " ").replace(r"\n", "\n").replace(r"\b", "\\")
+
+    for raw in manifest.read_bytes().splitlines():
+        # Before version 8 Bazel writes names as Latin-1.
+        line = raw.decode("latin-1")
+        # A line that begins with a blank has others escaped (Bazel 7.4).
+        place, _, path = line.removeprefix(" ").partition(" ")
+        if line.startswith(" "):
+            place, path = unescaped(place), unescaped(path)
+        place = f"{image_folder}/{place}"
+        if path:
+            add(pathlib.Path(path), place, False)
         else:
             found[place] = b""
     return found

@@ -155,8 +155,7 @@ pypi_hub = repository_rule(
     attrs = {"packages": attr.string_dict()},
 )
 
-def pypi_wheels():
-    """The hub, and a repository for each wheel."""
+def _pypi_impl(_module_ctx):
     pypi_hub(
         name = "pypi",
         packages = {
@@ -173,3 +172,8 @@ def pypi_wheels():
             sha256 = sha256,
             version = version,
         )
+
+pypi = module_extension(
+    implementation = _pypi_impl,
+    doc = "The hub, and a repository for each wheel.",
+)
