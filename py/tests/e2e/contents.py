@@ -177,7 +177,7 @@ class Contents(Built):
         # util.py matches both groups' patterns: it is in the first one, by name.
         self.assertEqual(files("split_pip_layer_split_code"), ["split/__init__.py", "split/lib/util.py"])
         self.assertEqual(files("split_pip_layer_split_lib"), ["split/lib/libsplit.so", "split/lib/libsplit.so.1"])
-        self.assertEqual(files("split_pip_layer.tar"), ["split-1.0.dist-info/METADATA", "split/notes.md"])
+        self.assertEqual(files("split_pip_layer.tar"), [*(f"split-1.0.dist-info/{name}" for name in ("INSTALLER", "METADATA", "RECORD", "WHEEL")), "split/notes.md"])
         self.assertEqual(files("pkg_pip_layer_tagged_native"), ["tagged/native.so"])
         self.assertIn("tagged/__init__.py", files("pkg_pip_layer.tar"))
         self.assertEqual(files("app_branding"), [f"{WORKSPACE}/lib/branding.py", f"{WORKSPACE}/lib/branding.txt"])

@@ -91,7 +91,9 @@ def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes | Non
         if line.startswith(" "):
             place, path = unescaped(place), unescaped(path)
         place = f"{image_folder}/{place}"
-        if path:
+        if path.startswith("../"):
+            found[place] = None
+        elif path:
             add(pathlib.Path(path), place, False)
         else:
             found[place] = b""
