@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use xtask::bazel::Layer;
+use xtask::bazel::{Layer, repository};
 
 use crate::image::{layout, succeed, umoci, unpack};
 use crate::scene::Scene;
@@ -24,6 +24,11 @@ fn libraries(of: &[PathBuf], own: &Path) -> BTreeSet<PathBuf> {
     let lines = told.lines().filter(|line| line.starts_with('\t'));
     let paths = lines.flat_map(str::split_whitespace).filter(|word| word.starts_with('/'));
     paths.map(PathBuf::from).filter(|path| !of.contains(path)).collect()
+}
+
+/// The interpreter's folder in an unpacked image.
+fn python(root: &Path) -> PathBuf {
+    repository(&root.join("app.runfiles"), "python").unwrap()
 }
 
 /// All files below a folder whose name has this in it.
@@ -68,9 +73,9 @@ fn base(folder: &Path, unpacked: &Path) -> (Layer, BTreeSet<PathBuf>) {
     };
     let env = Path::new("/usr/bin/env");
     put(env, env);
-    let mut loading = vec![env.to_path_buf(), unpacked.join("app.runfiles/python/bin/python3")];
+    let mut loading = vec![env.to_path_buf(), python(unpacked).join("bin/python3")];
     find(unpacked, ".so", &mut loading);
-    let mut libraries = libraries(&loading, &unpacked.join("app.runfiles/python/lib"));
+    let mut libraries = libraries(&loading, &python(unpacked).join("lib"));
     // What a package brings along is in its layer.
     libraries.retain(|library| !library.starts_with(unpacked));
     for library in &libraries {
@@ -90,7 +95,7 @@ fn base(folder: &Path, unpacked: &Path) -> (Layer, BTreeSet<PathBuf>) {
 /// A layer on top that takes a file away, as whoever builds on the image may.
 fn whiteout(folder: &Path) -> Layer {
     let root = folder.join("top");
-    let below = root.join("app.runfiles/webapi/app");
+    let below = root.join("app.runfiles/_main/app");
     fs::create_dir_all(&below).unwrap();
     fs::write(below.join(".wh.main.py"), "").unwrap();
     plain_layer(&root, "top")
@@ -98,11 +103,13 @@ fn whiteout(folder: &Path) -> Layer {
 
 /// Runs the application in a root, as a user.
 fn self_check(root: &Path, user: &str, libraries: &BTreeSet<PathBuf>) -> Run {
-    let mut folders = vec!["/app.runfiles/python/lib".to_owned()];
+    let python = python(root);
+    let python = format!("/{}", python.strip_prefix(root).unwrap().display());
+    let mut folders = vec![format!("{python}/lib")];
     folders.extend(libraries.iter().map(|folder| folder.display().to_string()));
     let mut chroot = Command::new("chroot");
     chroot.arg(format!("--userspec={user}:{user}")).arg("--groups=").arg(root);
-    chroot.env_clear().env("PATH", "/app.runfiles/python/bin:/usr/sbin:/usr/bin:/bin");
+    chroot.env_clear().env("PATH", format!("{python}/bin:/usr/sbin:/usr/bin:/bin"));
     chroot.env("LD_LIBRARY_PATH", folders.join(":"));
     Run::of(chroot.args(["/app", "--self-check"]))
 }
@@ -174,6 +181,6 @@ fn the_image_runs_in_a_root_of_its_own() {
     let sources = build.layers.last().unwrap().clone();
     layout(&[sources, whiteout(folder.path())], &image.path().join("layout"));
     umoci(image.path(), &[]);
-    let sources = image.path().join("bundle/rootfs/app.runfiles/webapi/app");
+    let sources = image.path().join("bundle/rootfs/app.runfiles/_main/app");
     assert!(!sources.join("main.py").exists() && sources.join("limits.json").exists());
 }

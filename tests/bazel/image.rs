@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use xtask::bazel::Layer;
+use xtask::bazel::{Layer, repository};
 
 use crate::scene::Scene;
 use crate::support::{Folder, Run, decompress, entries, sha256sum, tree};
@@ -42,17 +42,15 @@ fn the_layers_run() {
     let folder = Folder::new();
     let root = folder.path().join("root");
     unpack(&build.layers, &root);
+    let python = repository(&root.join("app.runfiles"), "python").unwrap();
     let run = succeed(
         Command::new(root.join("app"))
             .arg("--self-check")
             .current_dir("/")
             .env_clear()
             // The image's own interpreter, on the machine's libraries.
-            .env("LD_LIBRARY_PATH", root.join("app.runfiles/python/lib"))
-            .env(
-                "PATH",
-                format!("{}:/usr/bin:/bin", root.join("app.runfiles/python/bin").display()),
-            ),
+            .env("LD_LIBRARY_PATH", python.join("lib"))
+            .env("PATH", format!("{}:/usr/bin:/bin", python.join("bin").display())),
     );
     let answer: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(answer["ok"], true, "{answer}");

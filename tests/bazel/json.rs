@@ -51,11 +51,7 @@ fn a_worker_that_speaks_json_is_understood_by_bazel() {
             }
             expected.push(lines);
         }
-        let options = [
-            "--experimental_worker_allow_json_protocol",
-            "--strategy=Inputs=worker",
-            "--worker_max_instances=1",
-        ];
+        let options = ["--strategy=Inputs=worker", "--worker_max_instances=1"];
         let build = scene.bazel.build("//:all", &options).unwrap();
         assert!(build.success, "{}", build.said);
         let ran: Vec<_> =

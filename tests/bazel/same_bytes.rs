@@ -59,18 +59,17 @@ fn worker_sandboxed_and_local_layers_are_byte_identical() {
 #[ignore = "needs Bazel: cargo xtask test"]
 fn two_output_bases_with_other_jobs_give_the_same_bytes() {
     let scene = Scene::example();
-    // Fetches the wheels, if no test has yet.
-    scene.build(&[]);
-    let wheels = scene.lend_wheels();
     let built = ["--jobs=1", "--jobs=2"].map(|jobs| {
         let bazel = bazel(&scene.workspace).with_output_base(&format!("base{jobs}"));
         let output_base = bazel.output_base().unwrap();
         bazel.clean().unwrap();
         drop(fs::remove_dir_all(output_base.join("pylayer")));
-        // Bazel 4 looks for the action's mnemonic here, not for the worker's.
-        let flags = MNEMONICS.map(|mnemonic| format!("--worker_extra_flag={mnemonic}={jobs}"));
-        let mut options: Vec<&str> = flags.iter().map(String::as_str).collect();
-        options.extend(wheels.as_deref());
+        // Bazel looks for the action's mnemonic here, not for the worker's: all of them need the
+        // flag, or there are two processes.
+        let mnemonics = MNEMONICS.iter().chain(&["PyImageLayerValidate"]);
+        let flags: Vec<String> =
+            mnemonics.map(|mnemonic| format!("--worker_extra_flag={mnemonic}={jobs}")).collect();
+        let options: Vec<&str> = flags.iter().map(String::as_str).collect();
         let build = build(&bazel, &options);
         assert_eq!(runners(&build), ["worker"; LAYERS]);
         let prefix = output_base.to_str().unwrap();

@@ -79,12 +79,9 @@ impl Scene {
         let logs = fs::read_dir(folder).unwrap().map(|log| name(&log.unwrap().path()));
         logs.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "log")).collect()
     }
-
-    /// The flag with which another output base has this one's wheels and fetches none.
-    pub(crate) fn lend_wheels(&self) -> Option<String> {
-        let wheels = self.bazel.output_base().unwrap().join("external/pip");
-        // Only without modules is this the repository's name.
-        wheels.is_dir().then(|| format!("--override_repository=pip={}", wheels.display()))
+    /// The folder of a repository that a module extension has made.
+    pub(crate) fn repository(&self, name: &str) -> PathBuf {
+        xtask::bazel::repository(&self.bazel.output_base().unwrap().join("external"), name).unwrap()
     }
 }
 

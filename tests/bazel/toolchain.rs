@@ -23,7 +23,7 @@ fn cargo_builds_the_worker_that_makes_the_layers() {
     };
     scene.forget();
     succeed(&mut build(&[]));
-    let repository = scene.bazel.output_base().unwrap().join("external/pylayer_host_cargo");
+    let repository = scene.repository("pylayer_host_cargo");
     let worker = repository.join("bin/pylayer");
     // A copy: the next `cargo build` writes its own while the worker runs.
     assert!(fs::symlink_metadata(&worker).unwrap().is_file());

@@ -217,6 +217,18 @@ impl Drop for Bazel {
     }
 }
 
+/// The folder of a repository among others, in an image's runfiles or in `external`: a repository
+/// that a module extension made has a canonical name that ends with its own.
+pub fn repository(folder: &Path, name: &str) -> Result<PathBuf> {
+    let folders = fs::read_dir(folder).context(folder.display())?;
+    let ends = |path: &PathBuf| {
+        let own = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.is_dir() && (own == name || own.rsplit(['~', '+']).next() == Some(name))
+    };
+    let mut found = folders.flatten().map(|folder| folder.path()).filter(ends);
+    found.next().ok_or_else(|| failure(format!("no repository {name} in {}", folder.display())))
+}
+
 fn flag(name: &str, path: &Path) -> std::ffi::OsString {
     let mut flag = std::ffi::OsString::from(name);
     flag.push(path);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::bazel::{Bazel, Build, Layer};
+use crate::bazel::{self, Bazel, Build, Layer};
 use crate::blob::{self, Contents};
 use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
@@ -224,7 +224,7 @@ fn unpack(layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Contents, u64)>> 
 /// Runs the unpacked application as a container would, with next to nothing around it: the image
 /// has its interpreter, and of this machine come `env` and the C library.
 fn self_check(root: &Path) -> Result<()> {
-    let python = root.join("app.runfiles/python");
+    let python = bazel::repository(&root.join("app.runfiles"), "python")?;
     let path = format!("{}:/usr/bin:/bin", python.join("bin").display());
     let mut command = Command::new(root.join("app"));
     command.arg("--self-check").env_clear().env("PATH", path);

@@ -2,7 +2,7 @@
 
 # The test is of the same repository as the rules.
 load("@pylayer//py/private:actions.bzl", "run_worker")  # buildifier: disable=bzl-visibility
-load("@pylayer//py/private:compat.bzl", "TOOLCHAIN_TYPE")  # buildifier: disable=bzl-visibility
+load("@pylayer//py/private:toolchain.bzl", "TOOLCHAIN_TYPE")  # buildifier: disable=bzl-visibility
 
 def _layer_impl(ctx):
     blob = ctx.actions.declare_file(ctx.label.name + ".layer")
