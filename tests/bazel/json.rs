@@ -61,7 +61,7 @@ fn a_worker_that_speaks_json_is_understood_by_bazel() {
             let name = format!("{target}.inputs");
             let mut outputs = build.actions.iter().flat_map(|action| &action.outputs);
             let output = outputs.find(|output| output.ends_with(&name)).unwrap();
-            let text = fs::read_to_string(base.join("execroot/json").join(output)).unwrap();
+            let text = fs::read_to_string(base.join("execroot/_main").join(output)).unwrap();
             let found: Vec<&str> = text.lines().filter(|line| line.contains(".d/")).collect();
             assert_eq!(found, lines, "{target} in\n{text}");
         }

@@ -135,7 +135,7 @@ impl Layers {
     }
 
     fn outputs(&self) -> PathBuf {
-        let configurations = self.output_base.join("execroot/layers/bazel-out");
+        let configurations = self.output_base.join("execroot/_main/bazel-out");
         let mut folders = fs::read_dir(configurations).unwrap().map(|entry| entry.unwrap().path());
         // The other ones are for tools, of which there are none.
         folders.find(|folder| folder.join("bin/a.layer").exists()).unwrap().join("bin")
