@@ -1,22 +1,23 @@
-//! Entries of the cache's index: any bytes, with a wrong and with the right seal.
+//! Entries of the cache's index: any bytes, and what was stored under another key.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pylayer::cache::Facts;
+use pylayer::cache::{Facts, KeyBuilder};
 
 fuzz_target!(|data: &[u8]| {
-    if let Some(facts) = Facts::decode(data) {
-        assert_eq!(facts.encode(), data);
+    let [key, other] = ["one", "other"].map(|name| KeyBuilder::new(name).finish());
+    if let Some(facts) = Facts::decode(&key, data) {
+        assert_eq!(facts.encode(&key), data);
     }
-    let mut sealed = data.to_vec();
-    sealed.extend_from_slice(blake3::hash(data).as_bytes());
-    match Facts::decode(&sealed) {
-        None => assert!(data.len() < 32 || !data.len().is_multiple_of(8)),
-        Some(facts) => {
-            assert_eq!(facts.encode(), sealed);
-            assert!(facts.members.is_empty() == (facts.size() == 0 && data.len() == 32));
-            let _: u64 = facts.uncompressed();
-        }
-    }
+    let Some((blob, members)) = data.split_first_chunk() else { return };
+    let (members, _) = members.as_chunks::<8>();
+    let members = members.iter().map(|&[a, b, c, d, e, f, g, h]| {
+        (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+    });
+    let facts = Facts { blob: *blob, members: members.collect() };
+    let sealed = facts.encode(&key);
+    assert_eq!(Facts::decode(&key, &sealed).as_ref(), Some(&facts));
+    assert_eq!(Facts::decode(&other, &sealed), None);
+    let _: u64 = facts.uncompressed();
 });

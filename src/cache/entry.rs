@@ -30,7 +30,7 @@ impl Facts {
     }
 
     /// The bytes of the entry with this key, sealed.
-    pub(super) fn encode(&self, key: &Key) -> Vec<u8> {
+    pub fn encode(&self, key: &Key) -> Vec<u8> {
         let mut bytes = self.blob.to_vec();
         for (compressed, uncompressed) in &self.members {
             bytes.extend_from_slice(&compressed.to_le_bytes());
@@ -40,7 +40,7 @@ impl Facts {
     }
 
     /// Reads the entry with this key; none if it is damaged.
-    pub(super) fn decode(key: &Key, bytes: &[u8]) -> Option<Self> {
+    pub fn decode(key: &Key, bytes: &[u8]) -> Option<Self> {
         let (blob, members) = open(Kind::Segment, key, bytes)?.split_first_chunk()?;
         let (members, []) = members.as_chunks::<8>() else {
             return None;
