@@ -5,12 +5,18 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-STAND_INS = REPOSITORY / "py/tests/bazel4"
+
+# The command that is Bazel: words as a shell takes them.
+BAZEL = shlex.split(os.environ.get("BAZEL", "bazel"))
+
+# Commands that read MODULE.bazel.
+MODULE_COMMANDS = ("aquery", "build", "clean", "cquery", "info")
 
 # Two cores send two requests at once, otherwise.
 FLAGS = ["--jobs=6", "--local_cpu_resources=6", "--color=no", "--curses=no", "--show_progress_rate_limit=60"]
@@ -72,9 +78,9 @@ class Workspace:
 
     def run(self, command: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         """`bazel COMMAND ARGUMENTS`."""
-        overrides = {"pylayer": REPOSITORY} | {name: STAND_INS / name for name in ("remote_coverage_tools", "rules_cc", "rules_java", "rules_python")}
-        flags = [f"--override_repository={name}={path}" for name, path in overrides.items()]
-        line = ["bazel", f"--output_user_root={self.output_root}", command, *flags]
+        # Only these know of modules.
+        modules = [f"--override_module=pylayer={REPOSITORY}"] if command in MODULE_COMMANDS else []
+        line = [*BAZEL, f"--output_user_root={self.output_root}", command, *modules]
         if command in ("build", "aquery", "cquery"):
             line += FLAGS
         result = subprocess.run([*line, *arguments], cwd=self.folder, capture_output=True, text=True, check=False)

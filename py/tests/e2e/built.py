@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from bazel import REPOSITORY, Workspace
 from image import Image, runfiles
 
-WORKSPACE = "e2e"
+# What Bazel calls the main repository, and the one with a binary of somebody else.
+WORKSPACE = "_main"
+OTHER = "_main~_repo_rules~other"
 IMAGES = [
     "app",
     "server",
@@ -33,7 +35,7 @@ BINARIES = [
     "app/app",
     "app/server",
     "app/linked",
-    "external/other/elsewhere",
+    f"external/{OTHER}/elsewhere",
     "real/app",
     "real/app_in_venv",
     "real/other_in_venv",
@@ -83,5 +85,6 @@ def build() -> None:
     binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test", "bootstrapped")], "--nobuild_runfile_links"]
     Built.workspace.run("build", *[label(name) for name in IMAGES], *binaries)
     Built.images = {name: Image(Built.workspace.files(label(name))) for name in IMAGES}
-    folder = Built.workspace.folder / "bazel-bin"
+    # Not the link `bazel-bin`, which follows the last image's configuration.
+    folder = pathlib.Path(Built.workspace.run("info", "bazel-bin").stdout.strip())
     Built.runfiles = {binary: runfiles(folder / f"{binary}.runfiles_manifest", "app.runfiles") for binary in BINARIES}

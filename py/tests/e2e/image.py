@@ -80,16 +80,23 @@ def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes | Non
         elif not in_tree or not is_skipped(path):
             found[place] = path.read_bytes()
 
-    for line in manifest.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        # Names may have spaces: the path is absolute, or missing for an empty file.
-        place, absolute, path = line.partition(" /")
-        if place.strip().endswith("/.runfile"):
-            continue  # Marks a main repository that has no file here.
-        place = f"{image_folder}/{place.strip()}"
-        if absolute:
-            add(pathlib.Path("/" + path), place, False)
+    for raw in manifest.read_bytes().split(b"\n")[:-1]:
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            # As Debian's Bazel has what is not ASCII.
+            line = raw.decode("latin-1")
+        place, _, path = line.removeprefix(" ").partition(" ")
+        if line.startswith(" "):
+            # From 7.4 on a line with a blank in a name is written so.
+            for escaped, character in [("\\s", " "), ("\\n", "\n"), ("\\b", "\\")]:
+                place, path = place.replace(escaped, character), path.replace(escaped, character)
+        place = f"{image_folder}/{place}"
+        if path.startswith("/"):
+            add(pathlib.Path(path), place, False)
         else:
-            found[place] = b""
+            # An empty file, or the text of a link that is made for the runfiles.
+            found[place] = None if path else b""
     return found
 
 
