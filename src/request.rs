@@ -185,8 +185,15 @@ impl LayerRequest {
         let mut packages: Vec<Package> = Vec::new();
         for PackageRequest { name, wheels, include, exclude, items } in request.packages {
             let filter = Arc::new(Filter::new(&include, &exclude)?);
-            let sources = items.into_iter().map(|item| item.source(&filter, base));
-            let sources = sources.collect::<Result<Vec<_>>>()?;
+            let mut sources = Vec::with_capacity(items.len());
+            for item in items {
+                let chosen_by_name = item.kind == ItemKind::File;
+                let source = item.source(&filter, base)?;
+                // What is in a tree is chosen when the tree is walked.
+                if !chosen_by_name || filter.ships(source.to.bytes()) {
+                    sources.push(source);
+                }
+            }
             let wheels = wheels.into_iter().map(|wheel| SourcePath::new(base, wheel));
             let name = name.into_vec();
             match packages.iter_mut().find(|package| package.name == name) {
