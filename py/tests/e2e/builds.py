@@ -3,8 +3,9 @@
 import pathlib
 import re
 import shutil
+import subprocess
 
-from bazel import Workspace
+from bazel import BAZEL, REPOSITORY, Workspace
 from built import LAYER_MNEMONICS, WORKSPACE, Built, label
 from image import Image
 
@@ -51,6 +52,23 @@ class Builds(Built):
                 self.assertEqual([path for path in action.inputs if "site-packages" in path], [])
             elif action.mnemonic == "PyImagePkgLayer":
                 self.assertLessEqual(len(trees), 1)
+
+    def test_startup_flags_are_the_same_for_every_action(self) -> None:
+        blocks = self.workspace.run("aquery", "--output=text", "--include_aspects", 'mnemonic("PyImage.*", deps(//:app))').stdout.split("\n\n")
+        commands = [block.split("Command Line: ")[1] for block in blocks if "Command Line: " in block]
+        self.assertGreater(len(commands), len(LAYER_MNEMONICS))
+        for command in commands:
+            self.assertIn("bin/pylayer \\\n    '--cache-size=2GiB' \\\n    ", command)
+
+    def test_a_binary_that_is_not_there_is_told_first(self) -> None:
+        # This repository itself takes PYLAYER_BINARY; the workspace of the images does not.
+        line = [*BAZEL, f"--output_user_root={self.workspace.output_root}", "build", "--nobuild", "--repo_env=PYLAYER_BINARY=/nope", "//py:interpreter"]
+        result = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        subprocess.run([*line[:-4], "shutdown"], cwd=REPOSITORY, capture_output=True, check=False)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("PYLAYER_BINARY=/nope does not exist. Set it to the absolute path", result.stderr)
+        self.assertNotIn("cargo builds", result.stderr)
+        self.assertNotIn("pylayer_host_cargo//", result.stderr)
 
     def test_one_wheel_changes(self) -> None:
         images = ["//:app", "//:server", "//:without_tier"]
