@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::compress::Compression;
 use super::links::{self, Places};
-use super::spec::{DEFAULT_MODE, Destination, LayerSpec, Package, Source, SourcePath, What};
+use super::spec::{DEFAULT_MODE, Destination, LayerSpec, Links, Package, Source, SourcePath, What};
 use super::walk::{Found, Node, OpenLink, Walk};
 use super::{Checkpoint, paths};
 use crate::error::{Error, Result};
@@ -151,7 +151,7 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
 /// counts as that file.
 pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, PathBuf)>> {
     let what = What::Tree { path: tree.clone(), filter: Arc::default() };
-    let source = Source { what, to: Destination::root(), mode: DEFAULT_MODE };
+    let source = Source { what, to: Destination::root(), mode: DEFAULT_MODE, links: Links::Settle };
     let spec = LayerSpec::of(vec![Package {
         name: Vec::new(),
         sources: vec![source],

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::links::Places;
 use super::sandbox::{self, MOST_HOPS, hop};
-use super::spec::{Source, SourcePath, What};
+use super::spec::{Links, Source, SourcePath, What};
 use super::{Checkpoint, Filter, filter, paths};
 use crate::error::{Error, Result};
 use crate::fs::{self, Kind};
@@ -144,9 +144,19 @@ impl<'a> Walk<'a> {
                 let content = Content { root: path.full().clone(), relative: None };
                 let kind = fs::kind(path.full())?;
                 let (kind, at) = hop(kind, path.full().to_path_buf(), path.typed(), None)?;
-                let node = match kind {
-                    Kind::Symlink => Node::Open(OpenLink::read(at, false)?, content),
-                    _ => file(kind, &at, content)?,
+                let node = match (source.links, kind) {
+                    (Links::Keep, Kind::Symlink) => Node::Link(OpenLink::read(at, false)?.bytes()),
+                    (Links::Keep, _) => {
+                        return Err(Error::input("`--links=keep`, and this is no link:").at(at));
+                    }
+                    (Links::Follow, Kind::Symlink) => match fs::kind_followed(&at) {
+                        Some(kind) => file(kind, &at, content)?,
+                        None => return Err(OpenLink::read(at, false)?.dangling()),
+                    },
+                    (Links::Settle, Kind::Symlink) => {
+                        Node::Open(OpenLink::read(at, false)?, content)
+                    }
+                    (_, kind) => file(kind, &at, content)?,
                 };
                 self.push(source, to.into(), node);
             }
