@@ -55,13 +55,27 @@ impl Findings {
         self.errors.is_empty() && self.warnings.is_empty()
     }
 
-    /// All of it, for the log and for the user.
+    /// What the log says: all of it.
+    pub fn log(&self) -> String {
+        let lines = self.notes.iter().map(|note| format!("NOTE: {note}\n"));
+        self.text() + &lines.collect::<String>()
+    }
+
+    /// Notes that something is named in vain: a warning if a slip of the pen may have done it.
+    fn slip(&mut self, what: &str, name: &str, known: &[&str]) {
+        match known.iter().find(|known| one_slip_apart(known, name)) {
+            Some(known) => self.warnings.push(format!("{what}; is {known} meant?")),
+            None => self.notes.push(format!("{what}.")),
+        }
+    }
+
+    /// What the user is told.
     pub fn text(&self) -> String {
         let mut text = String::new();
         if self.is_empty() {
             text.push_str("OK: all package groups within threshold.\n");
         }
-        let kinds = [("ERROR", &self.errors), ("WARNING", &self.warnings), ("NOTE", &self.notes)];
+        let kinds = [("ERROR", &self.errors), ("WARNING", &self.warnings)];
         for (kind, lines) in kinds {
             for line in lines {
                 // Writing to a string cannot fail.
@@ -101,22 +115,17 @@ pub fn check(request: &CheckRequest, still_wanted: Checkpoint<'_>) -> Result<Fin
     }
 
     found.errors.extend(duplicates::duplicates(&request.sources, still_wanted)?);
-    found.warnings.extend(request.unknown_groups.iter().map(|group| {
-        format!(
-            "`compression` of the tier names the group \"{group}\", which neither the tier nor the \
-             image has."
-        )
-    }));
-    for absent in &request.absent {
-        match packages.iter().find(|package| one_slip_apart(&package.name, absent)) {
-            Some(Package { name, .. }) => found.warnings.push(format!(
-                "the tier names the package {absent}, which the image does not have; is {name} \
-                 meant, which is in no group?"
-            )),
-            None => found.notes.push(format!(
-                "the tier names the package {absent}, which the image does not have."
-            )),
-        }
+    let known: Vec<&str> = request.known_groups.iter().map(String::as_str).collect();
+    for group in &request.unknown_groups {
+        let what = format!(
+            "`compression` of the tier names the group {group}, which the image does not have"
+        );
+        found.slip(&what, group, &known);
+    }
+    let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    for package in &request.absent {
+        let what = format!("the tier names the package {package}, which the image does not have");
+        found.slip(&what, package, &names);
     }
 
     let total = packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));

@@ -19,8 +19,8 @@ use crate::flags::{number, text, usage};
 use crate::fs;
 use crate::layer::compress::Compression;
 use crate::layer::spec::{
-    Attributes, Destination, Elsewhere, LayerSpec, Mode, Outputs, Package, Source, SourcePath,
-    Targets, What, check_mode,
+    Attributes, Destination, Elsewhere, LayerSpec, Links, Mode, Outputs, Package, Source,
+    SourcePath, Targets, What, check_mode,
 };
 use crate::layer::{Filter, spec};
 
@@ -55,6 +55,7 @@ struct Item {
     value: OsString,
     to: Option<OsString>,
     mode: Option<Mode>,
+    links: Option<Links>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,7 +82,7 @@ impl ItemKind {
 }
 
 impl LayerRequest {
-    /// Reads the arguments after `layer`. The order matters: `--to` and `--mode` belong to the
+    /// Reads the arguments after `layer`. The order matters: `--to`, `--mode`, and `--links` belong to the
     /// source before them, sources to the package before them.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let mut request = Self { packages: vec![PackageRequest::default()], ..Self::default() };
@@ -107,7 +108,7 @@ impl LayerRequest {
                     };
                     if flag == "explain" {
                         request.explain = true;
-                    } else if flag == "to" || flag == "mode" {
+                    } else if ["to", "mode", "links"].contains(&&*flag) {
                         let value = parser.value().map_err(usage(HINT))?;
                         attach(last, &flag, value)?;
                     } else {
@@ -122,7 +123,7 @@ impl LayerRequest {
                 _ => parser.value().map_err(usage(HINT))?,
             };
             last_is_elsewhere = kind == ItemKind::Elsewhere;
-            let item = Item { kind, value, to: None, mode: None };
+            let item = Item { kind, value, to: None, mode: None, links: None };
             match (last_is_elsewhere, request.packages.last_mut()) {
                 (false, Some(package)) => package.items.push(item),
                 _ => request.elsewhere.push(item),
@@ -282,6 +283,11 @@ impl Item {
 
     fn source(self, filter: &Arc<Filter>, base: &Path) -> Result<Source> {
         let to = self.destination()?;
+        let links = self.links.unwrap_or_default();
+        if links != Links::Settle && self.kind != ItemKind::File {
+            let what = format!("`--links` follows `{}={}`", self.kind.flag(), self.value.display());
+            return Err(Error::usage(what).hint("it belongs to a `--file`"));
+        }
         let mode = check_mode(self.mode.unwrap_or_default(), &to)?;
         let what = match self.kind {
             ItemKind::Tree => {
@@ -296,13 +302,13 @@ impl Item {
             ItemKind::Directory => What::Directory,
             ItemKind::Empty | ItemKind::Elsewhere => What::Empty,
         };
-        Ok(Source { what, to, mode })
+        Ok(Source { what, to, mode, links })
     }
 }
 
 const HINT: &str = "`pylayer layer --help` lists the flags";
 
-/// Gives `--to` or `--mode` to the source before it.
+/// Gives `--to`, `--mode`, or `--links` to the source before it.
 fn attach(last: Option<&mut Item>, flag: &str, value: OsString) -> Result<()> {
     let Some(item) = last else {
         let what = format!("`--{flag}={}` follows no source", value.display());
@@ -312,6 +318,16 @@ fn attach(last: Option<&mut Item>, flag: &str, value: OsString) -> Result<()> {
         return once(&mut item.to, flag, value);
     }
     let digits = text(flag, &value)?;
+    if flag == "links" {
+        let links = match digits {
+            "follow" => Links::Follow,
+            "keep" => Links::Keep,
+            _ => {
+                return Err(Error::usage(format!("`--links={digits}` is neither follow nor keep")));
+            }
+        };
+        return once(&mut item.links, flag, links);
+    }
     if digits == "keep" {
         return once(&mut item.mode, flag, Mode::Keep);
     }

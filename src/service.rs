@@ -191,7 +191,7 @@ fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
     let findings = check::check(request, &wanted)?;
     let text = findings.text();
     let mut log = Output::create(&request.target(base))?;
-    log.write(text.as_bytes())?;
+    log.write(findings.log().as_bytes())?;
     match cancel.publish(|| log.publish()) {
         Ok(published) => published?,
         Err(Abandoned) => return Err(Error::abandoned()),

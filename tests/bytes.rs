@@ -81,12 +81,18 @@ fn the_defaults_are_root_0755_and_a_fixed_time() {
 }
 
 #[test]
-fn globs_choose_from_a_package_s_trees() {
+fn globs_choose_from_a_package_s_trees_and_files() {
     let folder = Folder::new().with(&[
         ("t/lib/python3.11/site-packages/torch/lib/a.so", ""),
         ("t/lib/python3.11/site-packages/torch/b.so", ""),
         ("t/lib/python3.11/site-packages/torch/c.py", ""),
     ]);
+    let site = "lib/python3.11/site-packages";
+    // The same as one tree, and as rules_python has it: separate files.
+    let tree = ["--tree=t".to_owned(), "--to=app".to_owned()];
+    let files = ["torch/lib/a.so", "torch/b.so", "torch/c.py"]
+        .map(|path| [format!("--file=t/{site}/{path}"), format!("--to=app/{site}/{path}")])
+        .concat();
     for (globs, expected) in [
         (&["--include=*.so"][..], &["torch/b.so", "torch/lib/a.so"][..]),
         (&["--include=torch/*.so"], &["torch/b.so"]),
@@ -94,15 +100,15 @@ fn globs_choose_from_a_package_s_trees() {
         (&["--include", "torch/**", "--exclude", "torch/lib/*"], &["torch/b.so", "torch/c.py"]),
         (&["--include=*.txt"], &[]),
     ] {
-        let sources = ["--tree=t", "--to=app", "--file=t/lib/python3.11/site-packages/torch/c.py"];
-        let arguments = [&["--package=torch"], &sources[..], &["--to=kept"], globs].concat();
-        let found = folder.entries(&arguments);
-        let found: Vec<String> = listing(&found)
-            .iter()
-            .map(|(path, _)| path.replace("app/lib/python3.11/site-packages/", ""))
-            .collect();
-        let expected: Vec<_> = expected.iter().chain(&["kept"]).copied().collect();
-        assert_eq!(found, expected, "{globs:?}");
+        for sources in [&tree[..], &files] {
+            let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+            let found = folder.entries(&[&["--package=torch"], &sources[..], globs].concat());
+            let found: Vec<String> = listing(&found)
+                .iter()
+                .map(|(path, _)| path.replace(&format!("app/{site}/"), ""))
+                .collect();
+            assert_eq!(found, expected, "{globs:?} {sources:?}");
+        }
     }
 }
 

@@ -179,16 +179,17 @@ fn slips_of_the_pen_in_a_tier_are_named() {
         "OK: all package groups within threshold.\nNOTE: the tier names the package pandas, which \
          the image does not have.\n"
     );
-    let slips = ["--layers=3", "--absent-package=troch", "--unknown-group=torhc"];
+    let slips =
+        ["--layers=3", "--absent-package=troch", "--known-group=web", "--unknown-group=wbe"];
     let (run, log) = check(&folder, &slips);
     assert_eq!(run.code, 0);
     for text in [&run.stderr, &log] {
         assert!(
-            text.contains("WARNING: `compression` of the tier names the group \"torhc\""),
+            text.contains("WARNING: `compression` of the tier names the group wbe, which the image does not have; is web meant?"),
             "{text}"
         );
         assert!(text.contains("WARNING: the tier names the package troch"), "{text}");
-        assert!(text.contains("is torch meant"), "{text}");
+        assert!(text.contains("; is torch meant?"), "{text}");
     }
 }
 

@@ -237,3 +237,49 @@ fn a_sandbox_gives_the_same_bytes() {
     ];
     assert_eq!(listing(&crate::support::entries(&archive)), expected);
 }
+
+#[test]
+fn a_file_s_link_is_followed_or_kept_where_that_is_asked_for() {
+    let folder = Folder::new().with(&[("real", "bytes"), ("tree/x", "")]);
+    folder.link("relative", "real");
+    folder.link("chain", "relative");
+    folder.link("away", "/no/such/python3");
+    folder.link("dangling", "nothing");
+    folder.link("directory", "tree");
+    let real = ["--file=real", "--to=app/real"];
+    let of = |flag: &str, source: &str| {
+        let file = format!("--file={source}");
+        folder.run(&[&["layer", "--output=o"], &real[..], &[&file, "--to=app/x", flag]].concat())
+    };
+    // The target is in the layer, and would make each a link.
+    for source in ["relative", "chain"] {
+        let file = format!("--file={source}");
+        let found = folder.entries(&[&real[..], &[&file, "--to=app/x", "--links=follow"]].concat());
+        assert_eq!(listing(&found), [("app/real", "f"), ("app/x", "f")], "{source}");
+        assert_eq!(found[1].content, b"bytes");
+    }
+    for (source, text) in
+        [("away", "l /no/such/python3"), ("dangling", "l nothing"), ("directory", "l tree")]
+    {
+        let file = format!("--file={source}");
+        let found = folder.entries(&[&file, "--to=app/x", "--links=keep"]);
+        assert_eq!(listing(&found), [("app/x", text)]);
+    }
+    for (flag, source, code, said) in [
+        ("--links=follow", "dangling", 1, "leads nowhere"),
+        ("--links=follow", "directory", 1, "not a file but a directory"),
+        ("--links=keep", "tree/x", 1, "this is no link"),
+        ("--links=both", "relative", 2, "neither follow nor keep"),
+    ] {
+        let run = of(flag, source);
+        assert_eq!(run.code, code, "{flag} {source}: {}", run.stderr);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    let run = folder.run(&["layer", "--output=o", "--tree=tree", "--to=a", "--links=keep"]);
+    assert_eq!(
+        (run.code, run.stderr.contains("belongs to a `--file`")),
+        (2, true),
+        "{}",
+        run.stderr
+    );
+}

@@ -15,10 +15,13 @@ def _source_argument(file):
 
 def _add_unused(args, tier, groups, packages, of_image):
     """Names what the tier says about things that are not in the image."""
-    known = [group.name for group in groups] + of_image + ["default", "packages", tier.interpreter_group]
+    known = [group.name for group in groups] + of_image + [tier.interpreter_group or "default", "default", "packages"]
     known += tier.group_of.values() + tier.first_party.values()
     known += [split.group for splits in tier.splits.values() for split in splits]
-    args.add_all([group for group in sorted(tier.compression) if group not in known], format_each = "--unknown-group=%s")
+    unknown = [group for group in sorted(tier.compression) if group not in known]
+    if unknown:
+        args.add_all(sorted({group: None for group in known}), format_each = "--known-group=%s")
+        args.add_all(unknown, format_each = "--unknown-group=%s")
     names = {package.name: None for package in packages}
     named = tier.group_of.keys() + tier.splits.keys() + [name for name in tier.exclude if name != "*"]
     args.add_all(

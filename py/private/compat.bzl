@@ -18,6 +18,17 @@ def last_part(repository):
     """
     return repository.replace("~", "+").split("+")[-1]
 
+def is_link(file):
+    """Whether Bazel says that a file is a link with a text of its own; before Bazel 8 it never does.
+
+    Args:
+      file: File.
+
+    Returns:
+      A bool.
+    """
+    return getattr(file, "is_symlink", False)
+
 def watch_tree(rctx, directory):
     """Runs a repository rule again when a file below a directory changes; Bazel 7.0 cannot.
 

@@ -58,6 +58,7 @@ def default_layer(ctx, tier, roots, contents, settings):
       roots: from source_roots.
       contents: a struct: `binary` (DefaultInfo), `sources` (depset of File, as
         the layer aspect has collected it), `generated` (likewise), `launchers` (from launchers_of),
+        `links` (depset of File: those of the files that are links made for the runfiles),
         `packages` (list of PyLayerPackageInfo) and `elsewhere` (list from
         held: what other layers have).
       settings: from layer_settings.
@@ -73,11 +74,11 @@ def default_layer(ctx, tier, roots, contents, settings):
         add_file_at(layer, repo_mapping, roots.runfiles + "/_repo_mapping")
         direct.append(repo_mapping)
     placed = contents.launchers.placed
-    add_files(layer, roots, contents.sources, left_out = placed, elsewhere = contents.elsewhere)
+    add_files(layer, roots, contents.sources, left_out = placed, elsewhere = contents.elsewhere, links = contents.links)
 
     # A file that is among the sources, too, is no second one.
     sources = held(contents.sources, roots)
-    add_files(layer, roots, contents.generated, left_out = placed, elsewhere = contents.elsewhere + [sources], among = runfiles)
+    add_files(layer, roots, contents.generated, left_out = placed, elsewhere = contents.elsewhere + [sources], among = runfiles, links = contents.links)
     add_empty_files(layer, roots, runfiles, placed)
     direct.extend(add_runfiles_links(layer, roots, runfiles, contents.elsewhere, contents.packages))
     for other in contents.elsewhere:

@@ -42,6 +42,21 @@ def generated_by(target):
         if action.mnemonic not in _NEVER_IN_RUNFILES
     ]
 
+def links_of(target):
+    """The links that a target makes for the runfiles: each has a text, and stays a link.
+
+    Args:
+      target: the target that an aspect is at.
+
+    Returns:
+      List of depsets of File.
+    """
+    return [
+        action.outputs
+        for action in getattr(target, "actions", [])
+        if action.mnemonic == "UnresolvedSymlink"
+    ]
+
 def python_sources(rule):
     """The files in `srcs` of a target of Python; of any other target, the Python files there.
 

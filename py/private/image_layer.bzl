@@ -52,6 +52,7 @@ def _py_image_layer_impl(ctx):
         elsewhere = shared + [held(group.files, own_roots) for group in groups],
         generated = closure.generated,
         launchers = launchers,
+        links = closure.links,
         packages = packages,
         sources = closure.sources,
     )

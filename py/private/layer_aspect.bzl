@@ -26,7 +26,7 @@ where another layer has it (paths.bzl). So a wheel is neither shipped twice nor
 lost.
 """
 
-load(":generated.bzl", "generated_by", "python_sources")
+load(":generated.bzl", "generated_by", "links_of", "python_sources")
 load(":interpreter.bzl", "runs_python")
 load(":names.bzl", "first_party_key")
 load(":package.bzl", "package_of", "targets_of")
@@ -98,6 +98,7 @@ def _below(children, ctx):
             [interpreter] if interpreter.path and runs_python(ctx.rule) else [],
             transitive = [closure.interpreters for closure in closures],
         ),
+        links = depset(transitive = [closure.links for closure in closures]),
         packages = depset(transitive = [closure.packages for closure in closures]),
     )
 
@@ -117,6 +118,7 @@ def _package_closure(target, ctx, tier, found, children, below):
         generated = below.generated,
         groups = below.groups,
         interpreters = below.interpreters,
+        links = below.links,
         opaque = False,
         own = depset(),
         package = package,
@@ -183,6 +185,7 @@ def _closure(target, ctx, tier, children, below):
         generated = depset(transitive = [below.generated] + generated),
         groups = groups,
         interpreters = below.interpreters,
+        links = depset(transitive = [below.links] + (links_of(target) if runs_python(ctx.rule) else [])),
         opaque = opaque,
         own = own,
         package = None,

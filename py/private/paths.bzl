@@ -13,6 +13,8 @@ No line begins with a user's path: a path that begins with `@` would be taken
 for a file of arguments.
 """
 
+load(":compat.bzl", "is_link")
+
 def image_roots(ctx, tier):
     """Where the image keeps packages and the interpreter.
 
@@ -94,17 +96,27 @@ def held(files, roots):
     """
     return struct(files = files, roots = roots)
 
-def source_lines(file, destination):
+def source_lines(file, destination, link = False):
     """The lines of one file or tree, and its place.
+
+    A source of the main repository may be a link here, and never is one on a
+    remote executor: it is taken for the file that it leads to. A link that an
+    action makes may lead to what only the image has, such as /usr/bin/python3.
 
     Args:
       file: File.
       destination: path in the image.
+      link: whether it is known to be a link.
 
     Returns:
       List of strings.
     """
-    return [("--tree=" if file.is_directory else "--file=") + file.path, "--to=" + destination]
+    lines = [("--tree=" if file.is_directory else "--file=") + file.path, "--to=" + destination]
+    if link or is_link(file):
+        lines.append("--links=keep")
+    elif file.is_source and not file.is_directory and not file.short_path.startswith("../"):
+        lines.append("--links=follow")
+    return lines
 
 def _file_lines(item):
     left_out = {short_path: None for short_path in item.left_out}
@@ -114,6 +126,7 @@ def _file_lines(item):
     among = None
     if item.among:
         among = {file.short_path: None for file in item.among.files.to_list()}
+    links = {file.short_path: None for file in item.links.to_list()}
     lines = []
     for file in item.files.to_list():
         if file.short_path in left_out or (among != None and file.short_path not in among):
@@ -121,10 +134,10 @@ def _file_lines(item):
         destination = runfiles_destination(item.roots, file.short_path)
         if destination in reserved:
             fail("two files for %s in the image: %s, and what the default layer has there; change strip_prefix or launcher_dir" % (destination, file.path))
-        lines.extend(source_lines(file, destination))
+        lines.extend(source_lines(file, destination, file.short_path in links))
     return lines
 
-def add_files(layer, roots, files, left_out = [], elsewhere = [], reserved = [], among = None):
+def add_files(layer, roots, files, left_out = [], elsewhere = [], reserved = [], among = None, links = depset()):
     """Every file at its place in the runfiles.
 
     Args:
@@ -135,12 +148,14 @@ def add_files(layer, roots, files, left_out = [], elsewhere = [], reserved = [],
       elsewhere: list from held: what other layers have.
       reserved: list of paths in the image that these files must not have.
       among: runfiles; only files that are there. None: all.
+      links: depset of File: which of them are known to be links.
     """
     item = struct(
         among = among,
         elsewhere = elsewhere,
         files = files,
         left_out = left_out,
+        links = links,
         reserved = reserved,
         roots = roots,
     )

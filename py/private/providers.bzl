@@ -76,6 +76,7 @@ PyLayerClosureInfo = provider(
         "generated": "depset of File: what is to be shipped if it is in the binary's runfiles",
         "groups": "depset of PyLayerGroupFilesInfo",
         "interpreters": "depset of PyLayerInterpreterInfo",
+        "links": "depset of File: links that are made for the runfiles",
         "opaque": "bool: `sources` are the target's own runfiles, as they are",
         "own": "depset of File: what a group with this target holds",
         "package": "PyLayerPackageInfo: the package that the target is, or stands for; None: neither",

@@ -5,7 +5,7 @@
 
 Makes a workspace of 60 packages of 500 files and of 100 images with all of
 them, and has Bazel analyse 1, 10 and 100 of these, each time with a new server.
-Needs `bazel`; the worker is PYLAYER_BINARY, or target/release/pylayer.
+Needs Bazel 7 or later: BAZEL, else `bazel`; the worker is PYLAYER_BINARY, or target/release/pylayer.
 """
 
 import argparse
@@ -23,21 +23,17 @@ import time
 sys.dont_write_bytecode = True
 sys.path.append(str(pathlib.Path(__file__).resolve().parent / "e2e"))
 
-from bazel import REPOSITORY, STAND_INS  # noqa: E402
+from bazel import BAZEL, MODULE_COMMANDS, REPOSITORY  # noqa: E402
 
 PACKAGES, FILES, IMAGES = 60, 500, (1, 10, 100)
 KINDS = ("tree", "file")
 GROWTH = (1, FILES, 10 * FILES)
-MNEMONICS = ("PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer", "PyImageLayerValidate")
+MNEMONICS = ("PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer", "PyImageLayerValidate", "FileWrite")
 
-WORKSPACE = """\
-workspace(name = "cost")
+MODULE = """\
+module(name = "cost")
 
-[local_repository(name = name, path = path) for name, path in {repositories}.items()]
-
-load("@pylayer//py:toolchain.bzl", "pylayer_host_toolchain")
-
-pylayer_host_toolchain()
+bazel_dep(name = "pylayer", version = "0.1.0")
 """
 
 RULES = """\
@@ -117,10 +113,9 @@ class Workspace:
     def __init__(self, scratch: pathlib.Path, worker: pathlib.Path) -> None:
         self.folder = scratch / "cost"
         self.output_root = scratch / "bazel"
-        self.environment = os.environ | {"PYLAYER_BINARY": str(worker)}
+        self.modules = [f"--override_module=pylayer={REPOSITORY}", f"--repo_env=PYLAYER_BINARY={worker}"]
         self.folder.mkdir()
-        repositories = {"pylayer": str(REPOSITORY)} | {name: str(STAND_INS / name) for name in ("rules_cc", "rules_java", "rules_python")}
-        (self.folder / "WORKSPACE").write_text(WORKSPACE.format(repositories=repositories))
+        (self.folder / "MODULE.bazel").write_text(MODULE)
         (self.folder / "BUILD.bazel").write_text("")
         (self.folder / "rules.bzl").write_text(RULES)
         for kind in KINDS:
@@ -130,8 +125,9 @@ class Workspace:
 
     def bazel(self, command: str, *arguments: str) -> str:
         """`bazel COMMAND ARGUMENTS`; what it prints."""
-        line = ["bazel", f"--output_user_root={self.output_root}", command, *arguments]
-        result = subprocess.run(line, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        modules = self.modules if command in MODULE_COMMANDS else []
+        line = [*BAZEL, f"--output_user_root={self.output_root}", command, *modules, *arguments]
+        result = subprocess.run(line, cwd=self.folder, capture_output=True, text=True, check=False)
         if result.returncode:
             sys.exit("\n".join([" ".join(line), result.stdout, result.stderr]))
         return result.stdout
@@ -149,8 +145,8 @@ class Workspace:
         return min(seconds), min(heap)
 
     def aquery(self, target: str, flag: str) -> list[dict]:
-        """The actions of the worker. Bazel 4 cannot print a summary of them."""
-        query = f'mnemonic("PyImage.*", deps({target}))'
+        """The worker's actions, and those that list what a layer's sources are."""
+        query = f'mnemonic("PyImage.*", deps({target})) + outputs(".*[.]sources", deps({target}))'
         return json.loads(self.bazel("aquery", "--output=jsonproto", "--include_aspects", flag, query))["actions"]
 
     def actions(self, target: str) -> collections.Counter[str]:
@@ -162,7 +158,7 @@ class Workspace:
         sizes = {}
         for action in self.aquery(f"//{kind}:growth_image", "--include_commandline"):
             # The worker, and what the params file will hold.
-            lines = action["arguments"][1:]
+            lines = action.get("arguments", [])[1:]
             layer = re.search(r"--output=\S*/growth_(\d+)_pip_layer", "\n".join(lines))
             if layer:
                 sizes[int(layer[1]) - 10000] = sum(len(line.encode()) + 1 for line in lines)
@@ -218,7 +214,7 @@ The workspace has {packages} packages of {files} files, either as one tree each 
 {costs}
 ## Actions
 
-A package's layer is one action however many images have it. Each image adds its merged layers, the squashed and the default one, and the check.
+A package's layer is one action however many images have it. Each image adds its merged layers, the squashed and the default one, and the check. The list of each layer's sources is a `FileWrite`, which Bazel does itself.
 
 {actions}
 ## Arguments

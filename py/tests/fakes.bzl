@@ -258,9 +258,11 @@ generated_tool = rule(
 def _venv_lib_impl(ctx):
     config = ctx.actions.declare_file(".%s.venv/pyvenv.cfg" % ctx.label.name)
     ctx.actions.write(config, "")
+    python = ctx.actions.declare_symlink(".%s.venv/bin/python3" % ctx.label.name)
+    ctx.actions.symlink(output = python, target_path = "/usr/bin/python3")
     sources = [file for dep in ctx.attr.deps if BareInfo in dep for file in dep[BareInfo].sources]
     return [DefaultInfo(runfiles = _merge_runfiles(
-        ctx.runfiles(files = [config] + sources + ctx.files._interpreter),
+        ctx.runfiles(files = [config, python] + sources + ctx.files._interpreter),
         ctx.attr.deps + [ctx.attr._runfiles_lib],
     ))]
 

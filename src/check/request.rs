@@ -26,7 +26,8 @@ Usage: pylayer check --output=LOG --layers=N [FLAGS] [--package=NAME --tree=SRC.
       --package-limit-mb=N      more of one package is worth a warning        [200]
       --sources=FILE            the arguments that name a layer's sources, a line each:
                                 a path in two layers is an error; given once a layer
-      --unknown-group=NAME      a group that the tier compresses, and nobody has
+      --known-group=NAME        a group that the tier or the image has
+      --unknown-group=NAME      a group that the tier compresses, and neither has
       --absent-package=NAME     a package that the tier names, and the image does not have
       --package=NAME            a package that no group holds
       --include=GLOB, --exclude=GLOB   which of its files ship
@@ -65,6 +66,8 @@ pub struct CheckRequest {
     pub limits: Limits,
     /// For each layer, a file with the arguments that name its sources.
     pub sources: Vec<SourcePath>,
+    /// Groups that the tier or the image has; only told if there are unknown ones.
+    pub known_groups: Vec<String>,
     /// Groups that the tier compresses, and neither the tier nor the image has.
     pub unknown_groups: Vec<String>,
     /// Packages that the tier names, and the image does not have.
@@ -81,7 +84,8 @@ impl CheckRequest {
         let mut limits =
             Limits { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB };
         let mut packages: Vec<CheckedPackage> = Vec::new();
-        let (mut sources, mut unknown_groups, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sources, mut absent) = (Vec::new(), Vec::new());
+        let (mut known_groups, mut unknown_groups) = (Vec::new(), Vec::new());
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(usage(HINT))? {
             let Long(flag) = argument else { return Err(usage(HINT)(argument.unexpected())) };
@@ -95,6 +99,7 @@ impl CheckRequest {
                 "squashed-limit-mb",
                 "package-limit-mb",
                 "sources",
+                "known-group",
                 "unknown-group",
                 "absent-package",
                 "package",
@@ -116,6 +121,7 @@ impl CheckRequest {
                 "squashed-limit-mb" => limits.squashed = megabytes(&flag, &value)?,
                 "package-limit-mb" => limits.package = megabytes(&flag, &value)?,
                 "sources" => sources.push(SourcePath::new(base, value)),
+                "known-group" => known_groups.push(value.to_string_lossy().into_owned()),
                 "unknown-group" => unknown_groups.push(value.to_string_lossy().into_owned()),
                 "absent-package" => absent.push(value.to_string_lossy().into_owned()),
                 "package" => packages.push(CheckedPackage {
@@ -142,6 +148,7 @@ impl CheckRequest {
             base_layers,
             limits,
             sources,
+            known_groups,
             unknown_groups,
             absent,
             packages,

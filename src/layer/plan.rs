@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::links::{self, Places};
 use super::node::{Found, Node, OpenLink};
 use super::paths::DirectoryPolicy;
-use super::spec::{Destination, LayerSpec, Mode, Package, Source, SourcePath, What};
+use super::spec::{Destination, LayerSpec, Links, Mode, Package, Source, SourcePath, What};
 use super::walk::Walk;
 use super::warnings::{Kind as Warning, Warnings};
 use super::{Checkpoint, paths, segment};
@@ -192,7 +192,8 @@ fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
 /// counts as that file.
 pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, u64)>> {
     let what = What::Tree { path: tree.clone(), filter: Arc::default() };
-    let source = Source { what, to: Destination::root(), mode: Mode::default() };
+    let source =
+        Source { what, to: Destination::root(), mode: Mode::default(), links: Links::Settle };
     let spec = LayerSpec::of(vec![Package {
         name: Vec::new(),
         sources: vec![source],

@@ -118,6 +118,20 @@ pub struct Source {
     pub to: Destination,
     /// Permission bits of its entries.
     pub mode: Mode,
+    /// What becomes of a link that stands where a file is named.
+    pub links: Links,
+}
+
+/// What becomes of a symbolic link that stands where a file is named.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Links {
+    /// A link if what it leads to is in the image, else the file that it leads to.
+    #[default]
+    Settle,
+    /// The file that it leads to: a remote executor gives no links.
+    Follow,
+    /// A link with the same text, whatever it leads to on this machine.
+    Keep,
 }
 
 /// What the permission bits of a source's entries are.

@@ -9,7 +9,7 @@ use std::vec;
 use super::links::Places;
 use super::node::{Content, Found, Node, OpenLink, Source as From};
 use super::sandbox::{self, MOST_HOPS, hop};
-use super::spec::{Outputs, Source, SourcePath, What};
+use super::spec::{Links, Outputs, Source, SourcePath, What};
 use super::{Checkpoint, Filter, Warnings, filter, paths};
 use crate::error::{Error, Result};
 use crate::fs::{self, Kind, Member, Stamp};
@@ -102,9 +102,17 @@ impl<'a> Walk<'a> {
                 let from = From::file(path.full());
                 let kind = fs::kind(path.full())?;
                 let (kind, at) = hop(kind, path.full().to_path_buf(), path.typed(), None)?;
-                let node = match kind {
-                    Kind::Symlink => Node::Open(OpenLink::read(at, false)?, from),
-                    _ => file(kind, &at, None, from)?,
+                let node = match (source.links, kind) {
+                    (Links::Keep, Kind::Symlink) => Node::Link(OpenLink::read(at, false)?.bytes()),
+                    (Links::Keep, _) => {
+                        return Err(Error::input("`--links=keep`, and this is no link:").at(at));
+                    }
+                    (Links::Follow, Kind::Symlink) => match fs::kind_followed(&at) {
+                        Some(kind) => file(kind, &at, None, from)?,
+                        None => return Err(OpenLink::read(at, false)?.dangling()),
+                    },
+                    (Links::Settle, Kind::Symlink) => Node::Open(OpenLink::read(at, false)?, from),
+                    (_, kind) => file(kind, &at, None, from)?,
                 };
                 self.push(source, to.into(), node);
             }

@@ -5,12 +5,18 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-BAZEL = os.environ.get("BAZEL", "bazel")
+
+# The command that is Bazel: words as a shell takes them.
+BAZEL = shlex.split(os.environ.get("BAZEL", "bazel"))
+
+# Commands that read MODULE.bazel.
+MODULE_COMMANDS = ("aquery", "build", "clean", "cquery", "info")
 
 # Two cores send two requests at once, otherwise.
 FLAGS = ["--jobs=6", "--local_cpu_resources=6", "--color=no", "--curses=no", "--show_progress_rate_limit=60"]
@@ -62,10 +68,6 @@ class Workspace:
             (odd / name).write_text(name, encoding="utf-8")
         digest = hashlib.sha256(worker.read_bytes()).hexdigest()
         self.lock(worker, digest)
-        module = folder / "MODULE.bazel"
-        module.write_text(module.read_text(encoding="utf-8").replace('"../../.."', json.dumps(str(REPOSITORY))))
-        # A repository's directory in the runfiles has its canonical name.
-        self.repositories = json.loads(self.run("mod", "dump_repo_mapping", "").stdout)
 
     def lock(self, worker: pathlib.Path, digest: str) -> None:
         """Writes the lockfile, with this worker for this machine."""
@@ -76,7 +78,9 @@ class Workspace:
 
     def run(self, command: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         """`bazel COMMAND ARGUMENTS`."""
-        line = [BAZEL, f"--output_user_root={self.output_root}", command]
+        # Only these know of modules.
+        modules = [f"--override_module=pylayer={REPOSITORY}"] if command in MODULE_COMMANDS else []
+        line = [*BAZEL, f"--output_user_root={self.output_root}", command, *modules]
         if command in ("build", "aquery", "cquery"):
             line += FLAGS
         result = subprocess.run([*line, *arguments], cwd=self.folder, capture_output=True, text=True, check=False)

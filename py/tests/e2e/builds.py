@@ -3,9 +3,10 @@
 import pathlib
 import re
 import shutil
+import subprocess
 
-from bazel import Workspace
-from built import LAYER_MNEMONICS, Built, label
+from bazel import BAZEL, REPOSITORY, Workspace
+from built import LAYER_MNEMONICS, WORKSPACE, Built, label
 from image import Image
 
 REQUIREMENTS = {
@@ -52,6 +53,23 @@ class Builds(Built):
             elif action.mnemonic == "PyImagePkgLayer":
                 self.assertLessEqual(len(trees), 1)
 
+    def test_startup_flags_are_the_same_for_every_action(self) -> None:
+        blocks = self.workspace.run("aquery", "--output=text", "--include_aspects", 'mnemonic("PyImage.*", deps(//:app))').stdout.split("\n\n")
+        commands = [block.split("Command Line: ")[1] for block in blocks if "Command Line: " in block]
+        self.assertGreater(len(commands), len(LAYER_MNEMONICS))
+        for command in commands:
+            self.assertIn("bin/pylayer \\\n    '--cache-size=2GiB' \\\n    ", command)
+
+    def test_a_binary_that_is_not_there_is_told_first(self) -> None:
+        # This repository itself takes PYLAYER_BINARY; the workspace of the images does not.
+        line = [*BAZEL, f"--output_user_root={self.workspace.output_root}", "build", "--nobuild", "--repo_env=PYLAYER_BINARY=/nope", "//py:interpreter"]
+        result = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        subprocess.run([*line[:-4], "shutdown"], cwd=REPOSITORY, capture_output=True, check=False)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("PYLAYER_BINARY=/nope does not exist. Set it to the absolute path", result.stderr)
+        self.assertNotIn("cargo builds", result.stderr)
+        self.assertNotIn("pylayer_host_cargo//", result.stderr)
+
     def test_one_wheel_changes(self) -> None:
         images = ["//:app", "//:server", "//:without_tier"]
         self.assertEqual(self.after_change("wheels/alpha.json", images), [
@@ -96,6 +114,7 @@ class Builds(Built):
 
     def test_what_another_configuration_asks_for_is_in_the_cache(self) -> None:
         before = self.workspace.cache()
+        # Bazel 4 goes by the mode's name: where only the platform is another, it runs nothing.
         flags = ["--platforms=//:other_platform", "--compilation_mode=opt"]
         ran = self.workspace.executed("//:app", "//real:image", *flags)
         after = self.workspace.cache()
@@ -122,12 +141,12 @@ class Builds(Built):
             ["--worker_sandboxing"],
         ):
             base = self.scratch / "again"
-            again = Workspace(base / "e2e", self.worker, base / "bazel")
+            again = Workspace(base / WORKSPACE, self.worker, base / "bazel")
             try:
                 layers = Image(again.files("//:app", *flags)).layers
             finally:
                 again.run("clean", "--expunge", check=False)
-                shutil.rmtree(base / "e2e")
+                shutil.rmtree(base / WORKSPACE)
             self.assertEqual([layer.digest for layer in layers], wanted, flags)
 
     def test_a_wheel_is_one_line_of_arguments(self) -> None:
@@ -140,7 +159,7 @@ class Builds(Built):
 
     def test_what_cannot_be_built_says_why(self) -> None:
         for name, words in [
-            ("forgetful", ["//:forgetful", "1 of the binary's runfiles would be missing", "lib/pages.py (of ", "//lib:pages.py)"]),
+            ("forgetful", ["//:forgetful", "1 of the binary's runfiles would be missing", "lib/pages.py (of @@//lib:pages.py)"]),
             ("clashing", ["two files for /app.runfiles/_main/lib/branding.txt", "own.txt", "by a symlink in the binary's runfiles"]),
             ("colliding", ["two files for /app/branding.txt", "lib/branding.txt", "launcher_dir"]),
         ]:
@@ -153,7 +172,7 @@ class Builds(Built):
         warning = "WARNING: image has 2 layers (warn threshold: 1, hard limit: 127).\n"
         result = self.workspace.run("build", "//:warned")
         self.assertIn(warning, result.stderr)
-        log = self.workspace.folder / "bazel-bin/warned_validation.log"
+        (log,) = self.workspace.folder.glob("bazel-out/*/bin/warned_validation.log")
         self.assertEqual(log.read_text(), warning)
 
     def test_too_large_an_image_fails_with_advice(self) -> None:
@@ -182,14 +201,19 @@ class Builds(Built):
     def test_the_checker_sees_the_packages_in_no_group_alone(self) -> None:
         for name in ("app", "without_tier"):
             (action,) = self.workspace.actions(f'mnemonic("PyImageLayerValidate", //:{name})')
+            listed = [path for path in action.inputs if path.endswith(".sources")]
+            self.assertEqual(len(listed), len(self.images[name].layers))
             (squashed,) = self.workspace.actions(f'outputs(".*/{name}_squashed.tar.gz", mnemonic("PyImageLayer", //:{name}))')
-            wheels = [sorted(path for path in some.inputs if ("/wheels/" in path or "site-packages" in path) and not path.endswith(".sources")) for some in (action, squashed)]
+            wheels = [
+                sorted(path for path in some.inputs if path not in listed and ("/wheels/" in path or "site-packages" in path))
+                for some in (action, squashed)
+            ]
             self.assertTrue(wheels[0])
             self.assertEqual(wheels[0], wheels[1])
 
     def test_a_wrong_digest_is_refused(self) -> None:
         base = self.scratch / "wrong"
-        wrong = Workspace(base / "e2e", self.worker, base / "bazel")
+        wrong = Workspace(base / WORKSPACE, self.worker, base / "bazel")
         wrong.lock(self.worker, "0" * 64)
         result = wrong.run("build", "//:server", check=False)
         wrong.run("shutdown", check=False)

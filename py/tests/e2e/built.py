@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from bazel import REPOSITORY, Workspace
 from image import Image, runfiles
 
+# What Bazel calls the main repository, and the one with a binary of somebody else.
 WORKSPACE = "_main"
+OTHER = "_main~_repo_rules~other"
 IMAGES = [
     "app",
     "server",
@@ -33,7 +35,7 @@ BINARIES = [
     "app/app",
     "app/server",
     "app/linked",
-    "@other//:elsewhere",
+    f"external/{OTHER}/elsewhere",
     "real/app",
     "real/app_in_venv",
     "real/other_in_venv",
@@ -66,7 +68,7 @@ def all_images() -> Iterator[None]:
         sys.exit(f"no worker at {Built.worker}: build it (cargo build --release), or set PYLAYER_BINARY")
     Built.scratch = pathlib.Path(tempfile.mkdtemp(prefix="pylayer-e2e-"))
     output_root = pathlib.Path(os.environ.get("E2E_OUTPUT_ROOT") or Built.scratch / "bazel")
-    Built.workspace = Workspace(Built.scratch / "e2e", Built.worker, output_root)
+    Built.workspace = Workspace(Built.scratch / WORKSPACE, Built.worker, output_root)
     try:
         build()
         yield
@@ -79,14 +81,10 @@ def all_images() -> Iterator[None]:
 
 def build() -> None:
     """Builds all images."""
-    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test", "bootstrapped")]]
+    # Bazel's own runfiles trees cannot have names with spaces before version 7.4.
+    binaries = ["//app:all", "@other//:all", *[f"//real:{name}" for name in ("app", "app_in_venv", "other_in_venv", "test", "bootstrapped")], "--nobuild_runfile_links"]
     Built.workspace.run("build", *[label(name) for name in IMAGES], *binaries)
     Built.images = {name: Image(Built.workspace.files(label(name))) for name in IMAGES}
+    # Not the link `bazel-bin`, which follows the last image's configuration.
     folder = pathlib.Path(Built.workspace.run("info", "bazel-bin").stdout.strip())
-
-    def manifest(binary: str) -> pathlib.Path:
-        other = binary.removeprefix("@other//:")
-        path = binary if other == binary else f"external/{Built.workspace.repositories['other']}/{other}"
-        return folder / f"{path}.runfiles_manifest"
-
-    Built.runfiles = {binary: runfiles(manifest(binary), "app.runfiles") for binary in BINARIES}
+    Built.runfiles = {binary: runfiles(folder / f"{binary}.runfiles_manifest", "app.runfiles") for binary in BINARIES}

@@ -3,10 +3,14 @@
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import tempfile
 
-from built import WORKSPACE, Built
+from built import OTHER, WORKSPACE, Built
+
+# The command that runs a program where Bazel's Python is: words as a shell takes them.
+RUN = shlex.split(os.environ.get("E2E_RUN", ""))
 
 
 class Contents(Built):
@@ -80,8 +84,8 @@ class Contents(Built):
         self.check("linked", expected)
 
     def test_a_binary_of_another_repository(self) -> None:
-        expected = self.expected("@other//:elsewhere")
-        expected["app"] = expected.pop(f"app.runfiles/{self.workspace.repositories['other']}/elsewhere")
+        expected = self.expected(f"external/{OTHER}/elsewhere")
+        expected["app"] = expected.pop(f"app.runfiles/{OTHER}/elsewhere")
         self.check("elsewhere", expected)
 
     def test_links_that_are_made_for_the_runfiles_stay(self) -> None:
@@ -90,8 +94,8 @@ class Contents(Built):
         self.assertEqual(
             {member.name: member.linkname for member in members if member.issym()},
             {
-                f"{venv}/bin/python3": f"../../../../{self.workspace.repositories['python_runtime']}/bin/python3",
-                f"{venv}/lib/python3.11/site-packages/markupsafe": f"../../../../../../{self.workspace.repositories['pypi_311_markupsafe']}/site-packages/markupsafe",
+                f"{venv}/bin/python3": "../../../../_main~_repo_rules~python_runtime/bin/python3",
+                f"{venv}/lib/python3.11/site-packages/markupsafe": "../../../../../../_main~pypi~pypi_311_markupsafe/site-packages/markupsafe",
             },
         )
 
@@ -135,7 +139,7 @@ class Contents(Built):
 
     def execute(self, launcher: pathlib.Path, environment: dict[str, str]) -> str:
         """Runs a launcher where its image was extracted."""
-        result = subprocess.run([launcher], env=environment, capture_output=True, text=True, check=False, cwd="/")
+        result = subprocess.run([*RUN, launcher], env=environment, capture_output=True, text=True, check=False, cwd="/")
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 
@@ -173,7 +177,7 @@ class Contents(Built):
         def files(layer: str) -> list[str]:
             return sorted(place.split("/site-packages/")[-1].removeprefix("app.runfiles/") for place in app.layer(layer).places())
 
-        self.assertEqual(files("interpreter_layer"), [f"{self.workspace.repositories['python_runtime']}/{name}" for name in ("bin/python3", "bin/python3.11", "lib/os.py")])
+        self.assertEqual(files("interpreter_layer"), [f"_main~_repo_rules~python_runtime/{name}" for name in ("bin/python3", "bin/python3.11", "lib/os.py")])
         # util.py matches both groups' patterns: it is in the first one, by name.
         self.assertEqual(files("split_pip_layer_split_code"), ["split/__init__.py", "split/lib/util.py"])
         self.assertEqual(files("split_pip_layer_split_lib"), ["split/lib/libsplit.so", "split/lib/libsplit.so.1"])

@@ -80,23 +80,23 @@ def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes | Non
         elif not in_tree or not is_skipped(path):
             found[place] = path.read_bytes()
 
-    def unescaped(text: str) -> str:
-        return text.replace(r"\s", " ").replace(r"\n", "\n").replace(r"\b", "\\")
-
-    for raw in manifest.read_bytes().splitlines():
-        # Before version 8 Bazel writes names as Latin-1.
-        line = raw.decode("latin-1")
-        # A line that begins with a blank has others escaped (Bazel 7.4).
+    for raw in manifest.read_bytes().split(b"\n")[:-1]:
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            # As Debian's Bazel has what is not ASCII.
+            line = raw.decode("latin-1")
         place, _, path = line.removeprefix(" ").partition(" ")
         if line.startswith(" "):
-            place, path = unescaped(place), unescaped(path)
+            # From 7.4 on a line with a blank in a name is written so.
+            for escaped, character in [("\\s", " "), ("\\n", "\n"), ("\\b", "\\")]:
+                place, path = place.replace(escaped, character), path.replace(escaped, character)
         place = f"{image_folder}/{place}"
-        if path.startswith("../"):
-            found[place] = None
-        elif path:
+        if path.startswith("/"):
             add(pathlib.Path(path), place, False)
         else:
-            found[place] = b""
+            # An empty file, or the text of a link that is made for the runfiles.
+            found[place] = None if path else b""
     return found
 
 

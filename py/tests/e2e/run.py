@@ -3,9 +3,10 @@
 
     python3 py/tests/e2e/run.py
 
-Needs `bazel`, pip, and the package index; the worker is PYLAYER_BINARY, or
-target/release/pylayer of this repository. E2E_OUTPUT_ROOT keeps Bazel's output
-for the next run.
+Needs Bazel 7 or later, pip, and the package index. BAZEL is the command that is
+Bazel, else `bazel`; the worker is PYLAYER_BINARY, else target/release/pylayer of
+this repository. E2E_OUTPUT_ROOT keeps Bazel's output for the next run.
+Where Bazel is in a root of its own, E2E_RUN is the command that runs a program there.
 """
 
 import sys

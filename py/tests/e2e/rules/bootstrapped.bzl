@@ -32,6 +32,7 @@ def _path(ctx, file):
 def _link(ctx, link, target):
     """A link in the runfiles to another place there. It leads nowhere where it is written."""
     up = "../" * len(_path(ctx, link).split("/")[:-1])
+
     ctx.actions.symlink(output = link, target_path = up + target)
 
 def _bootstrapped_impl(ctx):
@@ -50,9 +51,9 @@ def _bootstrapped_impl(ctx):
     ctx.actions.write(unused, "")
     _link(ctx, python, _path(ctx, runtime.interpreter))
     packages = []
-    for name, target in ctx.attr.links.items():
+    for target, name in ctx.attr.links.items():
         package = ctx.actions.declare_symlink("%s/lib/python3.11/site-packages/%s" % (venv, name))
-        _link(ctx, package, "%s/site-packages/%s" % (Label(target).workspace_name, name))
+        _link(ctx, package, "%s/site-packages/%s" % (target.label.repo_name, name))
         packages.append(package)
     imports = depset(transitive = [dep[PyInfo].imports for dep in ctx.attr.deps])
     ctx.actions.write(second, _SECOND.format(
@@ -88,7 +89,7 @@ py_binary = rule(
     implementation = _bootstrapped_impl,
     attrs = {
         "deps": attr.label_list(providers = [PyInfo]),
-        "links": attr.string_dict(),
+        "links": attr.label_keyed_string_dict(),
         "main": attr.label(allow_single_file = [".py"]),
     },
     executable = True,

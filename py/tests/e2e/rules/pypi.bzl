@@ -107,7 +107,7 @@ pypi_wheel = repository_rule(
     },
 )
 
-# For CPython 3.11 to 3.13 on Linux, x86_64 and aarch64, where that matters.
+# For CPython 3.11 to 3.14 on Linux, x86_64 and aarch64, where that matters.
 _WHEELS = {
     "blinker": ("whl_install", "1.9.0", [], [
         "ba0efaa9080b619ff2f3459d1d500c57bddea4a6b424b60a91141db6fd2f08bc",
@@ -122,12 +122,14 @@ _WHEELS = {
         "85ece4451f492d0c13c5dd7c13a64681a86afae63a5f347908daf103ce6d2f67",
     ]),
     "markupsafe": ("py_library", "3.0.4", [], [
+        "1caa2fa5a6184fb233153b35f654e6687bd555476f6170f29d8ee9be1a8b0af9",
         "434139499bb20b502ed3baa1f169e618f924a97e7a777fea1a49446d80106cf6",
         "6a45c3d514f2436064db00d7fc8778d888f0236ebfed649b53d13a59e69ad51b",
         "6da83a088f8ef93b2d483a8232a4dbf4d69d3d8496b568a03c56becac43e1808",
         "7018d4af1cd272e847aa5917983ab5e83e4f6579f9dbfecd4a79c0ca80b144c2",
         "849dd2bb0e5e4ab2b71c7191726a4a8d5aa8a610daa584728cbee0b710ddc4ef",
         "8e124f974786f831d6043728e38296969d3579db8896fe004682f5758e613581",
+        "a8e9f292fcda89b324f2f5c91d13f1424a153e40fc2756f38ee23b15835ff300",
     ]),
     "werkzeug": ("whl_install", "3.1.9", ["@pypi//markupsafe:pkg"], [
         "6392e50c78460ba618e5b21f08a71f59c99ce99cdc6cf6e3dd7e6ccca8754fab",
