@@ -1,4 +1,4 @@
-"""The module extensions of MODULE.bazel. A WORKSPACE never loads this file."""
+"""The module extensions of MODULE.bazel."""
 
 load(":host_python.bzl", _host_python = "host_python")
 load(":wheels.bzl", _wheels = "wheels")

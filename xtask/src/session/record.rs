@@ -37,13 +37,13 @@ enum Build {
 }
 
 /// Bazel sends several requests at once only for as many actions as it starts at once.
-const SIDE_BY_SIDE: &str = "--local_cpu_resources=6";
+const SIDE_BY_SIDE: &str = "--local_resources=cpu=6";
 
 const SCENES: &[Scene] = &[
     Scene {
         name: "singleplex",
         about: &["Singleplex: one request at a time, each with number 0, two builds."],
-        options: &["--noexperimental_worker_multiplex", "--worker_max_instances=1"],
+        options: &["--noworker_multiplex", "--worker_max_instances=1"],
         builds: &[
             Build::Good(&["//:a", "//:named"]),
             Build::Change("a.d/one.txt", "other\n"),
@@ -63,17 +63,43 @@ const SCENES: &[Scene] = &[
     },
     Scene {
         name: "sandboxed",
-        about: &[
-            "Sandboxed: one request at a time, whose inputs are links; a number above 0 all the",
-            "same.",
-        ],
-        options: &["--worker_sandboxing", "--jobs=1"],
+        about: &["Singleplex and sandboxed: one request at a time, whose inputs are links."],
+        options: &["--noworker_multiplex", "--worker_sandboxing", "--jobs=1"],
         builds: &[Build::Good(&["//:a", "//:named"])],
     },
     Scene {
+        name: "multiplex_sandboxed",
+        about: &["Multiplex and sandboxed: each request has a `sandbox_dir` of its own."],
+        options: &["--experimental_worker_multiplex_sandboxing", "--jobs=6", SIDE_BY_SIDE],
+        builds: &[
+            Build::Good(&["//:a", "//:b", "//:named"]),
+            Build::Change("b.d/one.txt", "other\n"),
+            Build::Good(&["//:a", "//:b"]),
+        ],
+    },
+    Scene {
+        name: "verbose",
+        about: &["With --worker_verbose, requests ask to be told all about."],
+        options: &["--worker_verbose", "--jobs=1"],
+        builds: &[Build::Good(&["//:a"])],
+    },
+    Scene {
+        name: "quit_after_build",
+        about: &["With --worker_quit_after_build, Bazel ends the worker after each build."],
+        options: &["--worker_quit_after_build", "--jobs=1"],
+        builds: &[Build::Good(&["//:a"])],
+    },
+    Scene {
         name: "cancelled",
-        about: &["Ctrl-C in a sandboxed build with --experimental_worker_cancellation."],
-        options: &["--worker_sandboxing", "--experimental_worker_cancellation", "--jobs=1"],
+        about: &[
+            "Ctrl-C in a multiplex sandboxed build with --experimental_worker_cancellation: Bazel",
+            "sends a cancel.",
+        ],
+        options: &[
+            "--experimental_worker_multiplex_sandboxing",
+            "--experimental_worker_cancellation",
+            "--jobs=1",
+        ],
         builds: &[
             Build::Noise("slow.d/noise", 1 << 20),
             Build::Interrupted(&["//:slow"]),
