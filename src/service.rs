@@ -31,6 +31,9 @@ pub struct Service {
     /// Has the cache tidied in the background; none where it is done in between.
     collector: Option<SyncSender<()>>,
     startup: Startup,
+    /// Where the process started. With dynamic execution Bazel deletes a worker's directory and
+    /// makes it again: by then its own working directory leads nowhere.
+    directory: PathBuf,
 }
 
 /// What an action has to say.
@@ -86,13 +89,28 @@ impl Service {
             Some(cache) if background => Some(collector(cache.clone())?),
             _ => None,
         };
-        Ok(Self { pool, cache, functions: Functions::default(), collector, startup })
+        Ok(Self {
+            pool,
+            cache,
+            functions: Functions::default(),
+            collector,
+            startup,
+            directory: fs::absolute(Path::new("")),
+        })
     }
 
     /// Performs one action, its paths relative to the working directory.
     pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
         let claims = Claims::default();
         self.act(arguments, Origin { base: Path::new(""), claims: &claims, cancel })
+    }
+
+    /// What a request's paths are relative to: the working directory, or its sandbox.
+    fn base(&self, request: &WorkRequest) -> PathBuf {
+        match &*request.sandbox_dir {
+            "" => PathBuf::new(),
+            sandbox => self.directory.join(sandbox),
+        }
     }
 
     fn act(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
@@ -231,20 +249,19 @@ fn arguments(request: &WorkRequest) -> Vec<OsString> {
 
 impl Handler for Service {
     fn outputs(&self, request: &WorkRequest) -> Vec<PathBuf> {
-        let base = Path::new(&request.sandbox_dir);
+        let base = &self.base(request);
         match Action::parse(arguments(request), base) {
-            Ok(Action::Layer(layer)) => layer.targets(base).map_or_else(
-                |_| Vec::new(),
-                |targets| std::iter::once(targets.blob).chain(targets.metadata).collect(),
-            ),
-            Ok(Action::Check(request)) => vec![request.target(base)],
+            Ok(Action::Layer(layer)) => layer
+                .targets(base)
+                .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
+            Ok(Action::Check(request)) => vec![fs::identity(&request.target(base))],
             // A request that cannot be read fails when it is handled, and writes nothing.
             Ok(Action::Print(_) | Action::Cache(_)) | Err(_) => Vec::new(),
         }
     }
 
     fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
-        let base = Path::new(&request.sandbox_dir);
+        let base = &self.base(request);
         let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
         let claims = Claims::new(base, inputs);
         let origin = Origin { base, claims: &claims, cancel };

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use worker_protocol::messages::WorkRequest;
+
 use crate::support::worker::Worker;
 use crate::support::{Folder, sha256sum};
 
@@ -168,4 +170,40 @@ fn not_even_sigkill_leaves_a_temporary_file() {
     if has_tmpfile.is_ok() {
         assert_eq!(folder.names(), ["endless"]);
     }
+}
+
+#[test]
+fn a_sandbox_is_found_although_the_worker_s_directory_was_made_again() {
+    let folder = Folder::new().with(&[("ws/here", "")]);
+    let directory = folder.path().join("ws");
+    let mut worker = Worker::start(&directory, &["--cache-dir=none"]);
+    // The first answer shows that the worker has started.
+    worker.request(1, &["layer", "--output=../first", "--empty", "--to=x"]);
+    assert_eq!(worker.response().exit_code, 0);
+    std::fs::remove_dir_all(&directory).unwrap();
+    folder.file("ws/box/f", b"content");
+    let arguments = ["layer", "--output=o", "--file=f", "--to=x"].map(str::to_owned);
+    worker.send(&WorkRequest {
+        request_id: 2,
+        arguments: arguments.into(),
+        sandbox_dir: "box".to_owned(),
+        ..WorkRequest::default()
+    });
+    let response = worker.response();
+    assert_eq!(response.exit_code, 0, "{}", response.output);
+    assert!(directory.join("box/o").exists());
+}
+
+#[test]
+fn one_output_by_two_spellings_is_one_output() {
+    let folder = Folder::new().with(&[("d/x", ""), ("f", "new")]);
+    endless(&folder);
+    folder.link("l", "d");
+    let mut worker = Worker::start(folder.path(), &["--cache-dir=none"]);
+    worker.request(1, &["layer", "--output=l/o", "--file=endless", "--to=x"]);
+    worker.request(2, &["layer", "--output=d/o", "--file=f", "--to=x"]);
+    let mut responses = [worker.response(), worker.response()];
+    responses.sort_by_key(|response| response.request_id);
+    assert_ne!(responses[0].exit_code, 0, "the older one is superseded");
+    assert_eq!(responses[1].exit_code, 0, "{}", responses[1].output);
 }
