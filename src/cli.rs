@@ -32,8 +32,9 @@ Commands:
   cache verify        checks all that is in the cache and removes what is damaged
   cache gc            removes what is over --cache-size, the least recently used first
   cache clear         removes everything
+  help COMMAND        says what a command does
 
-Startup flags, none of which changes any output:
+Startup flags, none of which changes any output; a command takes them, too:
       --jobs=N            compression threads of the process [number of CPUs]
       --cache-dir=DIR     where a worker keeps what it has built, or `none`
       --cache-size=BYTES  the most it keeps; suffixes KiB, MiB, and GiB [20GiB]
@@ -108,8 +109,6 @@ pub enum Action {
 pub struct CacheRequest {
     /// What to do.
     pub verb: CacheVerb,
-    /// The directory, where the command itself says it.
-    pub directory: Option<PathBuf>,
     /// Whether to answer in JSON.
     pub json: bool,
 }
@@ -127,40 +126,86 @@ pub enum CacheVerb {
     Clear,
 }
 
-impl Invocation {
-    /// Reads the process's arguments, its own name left out.
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        let mut startup = Startup {
+/// The startup flags, each of which has a value.
+const STARTUP: [&str; 6] =
+    ["--jobs", "--cache-dir", "--cache-size", "--digest-attribute", "--log", "--trace"];
+
+/// The commands.
+const COMMANDS: [&str; 4] = ["layer", "check", "cache", "help"];
+
+/// The flags of commands that have no value.
+const WITHOUT_VALUE: [&str; 6] = ["--empty", "--directory", "--explain", "--json", "--help", "-h"];
+
+impl Default for Startup {
+    fn default() -> Self {
+        Self {
             jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             cache_dir: CacheDir::Default,
             cache_size: 20 << 30,
             digest_attribute: None,
             log: LevelFilter::WARN,
             trace: None,
-        };
+        }
+    }
+}
+
+impl Startup {
+    /// Takes in a flag, which is one of [`STARTUP`].
+    fn set(&mut self, flag: &str, value: OsString) -> Result<()> {
+        match flag {
+            "--jobs" => self.jobs = jobs(&value)?,
+            "--cache-size" => self.cache_size = bytes(&value)?,
+            "--digest-attribute" => self.digest_attribute = Some(value),
+            "--log" => self.log = level(&value)?,
+            "--trace" => self.trace = Some(value.into()),
+            _ if value == "none" => self.cache_dir = CacheDir::None,
+            _ => self.cache_dir = CacheDir::At(value.into()),
+        }
+        Ok(())
+    }
+
+    /// Takes the startup flags from a command's arguments; gives the others.
+    fn take_from(&mut self, arguments: Vec<OsString>) -> Result<Vec<OsString>> {
+        use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+        let mut others = Vec::with_capacity(arguments.len());
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let bytes = argument.as_bytes();
+            let equals = bytes.iter().position(|&byte| byte == b'=');
+            let name = &bytes[..equals.unwrap_or(bytes.len())];
+            let flag = STARTUP.into_iter().find(|flag| flag.as_bytes() == name);
+            match (flag, equals) {
+                (Some(flag), Some(at)) => {
+                    self.set(flag, OsString::from_vec(bytes[at + 1..].to_vec()))?;
+                }
+                (Some(flag), None) => {
+                    let missing = || Error::usage(format!("`{flag}` has no value")).hint(HINT);
+                    self.set(flag, arguments.next().ok_or_else(missing)?)?;
+                }
+                (None, Some(_)) => others.push(argument),
+                (None, None) => {
+                    let has_value = bytes.starts_with(b"--")
+                        && !WITHOUT_VALUE.iter().any(|flag| flag.as_bytes() == bytes);
+                    others.push(argument);
+                    if has_value {
+                        others.extend(arguments.next());
+                    }
+                }
+            }
+        }
+        Ok(others)
+    }
+}
+
+impl Invocation {
+    /// Reads the process's arguments, its own name left out.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        let mut startup = Startup::default();
         let mut worker = false;
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(usage(HINT))? {
             match argument {
                 Long("persistent_worker") => worker = true,
-                Long("jobs") => startup.jobs = jobs(&parser.value().map_err(usage(HINT))?)?,
-                Long("cache-dir") => {
-                    let value = parser.value().map_err(usage(HINT))?;
-                    startup.cache_dir = match value.to_str() {
-                        Some("none") => CacheDir::None,
-                        _ => CacheDir::At(value.into()),
-                    };
-                }
-                Long("cache-size") => {
-                    startup.cache_size = bytes(&parser.value().map_err(usage(HINT))?)?;
-                }
-                Long("digest-attribute") => {
-                    startup.digest_attribute = Some(parser.value().map_err(usage(HINT))?);
-                }
-                Long("log") => startup.log = level(&parser.value().map_err(usage(HINT))?)?,
-                Long("trace") => {
-                    startup.trace = Some(parser.value().map_err(usage(HINT))?.into());
-                }
                 Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
                 Long("version") | Short('V') => {
                     return Ok(Self::Print(
@@ -169,7 +214,18 @@ impl Invocation {
                 }
                 Value(command) if !worker => {
                     let rest = parser.raw_args().map_err(usage(HINT))?;
-                    return Ok(Self::Once(startup, std::iter::once(command).chain(rest).collect()));
+                    let arguments = std::iter::once(command).chain(rest).collect();
+                    let arguments = expand(arguments, Path::new(""))?;
+                    let arguments = startup.take_from(arguments)?;
+                    return Ok(Self::Once(startup, arguments));
+                }
+                Long(flag) => {
+                    let flag = format!("--{flag}");
+                    if !STARTUP.contains(&&*flag) {
+                        let known = STARTUP.into_iter().chain(["--persistent_worker"]);
+                        return Err(flags::unknown("startup flag", &flag, known, HINT));
+                    }
+                    startup.set(&flag, parser.value().map_err(usage(HINT))?)?;
                 }
                 other => return Err(usage(HINT)(other.unexpected())),
             }
@@ -184,13 +240,10 @@ impl Invocation {
 impl Action {
     /// Reads one action's arguments; a sole `@FILE` stands for those in the file, whose path is
     /// relative to `base`.
-    pub fn parse(mut arguments: Vec<OsString>, base: &Path) -> Result<Self> {
-        if let [only] = &*arguments
-            && let Some(path) = params_file(only)
-        {
-            arguments = request::read_params_file(&base.join(path))?;
-        }
-        let mut arguments = arguments.into_iter();
+    pub fn parse(arguments: Vec<OsString>, base: &Path) -> Result<Self> {
+        // A worker has started already: there the startup flags are read, and change nothing.
+        let mut ignored = Startup::default();
+        let mut arguments = ignored.take_from(expand(arguments, base)?)?.into_iter();
         let Some(command) = arguments.next() else {
             return Err(Error::usage("no command is given").hint(HINT));
         };
@@ -208,17 +261,31 @@ impl Action {
                 Ok(Self::Print(HELP.to_owned()))
             }
             Some("cache") => Ok(Self::Cache(CacheRequest::parse(arguments)?)),
-            _ => {
-                let what = format!("`{}` is not a command", command.display());
-                Err(Error::usage(what).hint(HINT))
-            }
+            Some("help") => match arguments.first().and_then(|command| command.to_str()) {
+                None | Some("cache" | "help") => Ok(Self::Print(HELP.to_owned())),
+                Some("layer") => Ok(Self::Print(request::help())),
+                Some("check") => Ok(Self::Print(check::HELP.to_owned())),
+                Some(other) => Err(flags::unknown("command", other, COMMANDS, HINT)),
+            },
+            _ => Err(flags::unknown("command", &command.to_string_lossy(), COMMANDS, HINT)),
         }
+    }
+}
+
+/// The arguments; those in the file where they are a sole `@FILE`, whose path is relative to `base`.
+fn expand(arguments: Vec<OsString>, base: &Path) -> Result<Vec<OsString>> {
+    match &*arguments {
+        [only] => match params_file(only) {
+            Some(path) => request::read_params_file(&base.join(path)),
+            None => Ok(arguments),
+        },
+        _ => Ok(arguments),
     }
 }
 
 impl CacheRequest {
     fn parse(arguments: Vec<OsString>) -> Result<Self> {
-        let (mut verb, mut directory, mut json) = (None, None, false);
+        let (mut verb, mut json) = (None, false);
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(usage(HINT))? {
             match argument {
@@ -231,13 +298,12 @@ impl CacheRequest {
                         _ => return Err(usage(HINT)(Value(word).unexpected())),
                     });
                 }
-                Long("cache-dir") => directory = Some(parser.value().map_err(usage(HINT))?.into()),
                 Long("json") => json = true,
                 other => return Err(usage(HINT)(other.unexpected())),
             }
         }
         match verb {
-            Some(verb) => Ok(Self { verb, directory, json }),
+            Some(verb) => Ok(Self { verb, json }),
             None => {
                 Err(Error::usage("`cache` needs one of stat, verify, gc, and clear").hint(HINT))
             }
@@ -288,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn startup_flags_stand_in_any_order_before_the_command() {
+    fn startup_flags_stand_in_any_order_before_and_after_the_command() {
         for line in [
             "--persistent_worker --jobs=3 --cache-dir=none --cache-size=2MiB",
             "--cache-size 2MiB --jobs 3 --persistent_worker --cache-dir none",
@@ -298,10 +364,11 @@ mod tests {
             assert_eq!(startup.cache_dir, CacheDir::None);
             assert_eq!(startup.cache_size, 2 << 20);
         }
-        let line = "--cache-dir /c --jobs=1 layer --jobs=9 --help @x";
+        let line = "--cache-dir /c --jobs=1 layer --package --jobs --jobs=9 --empty --log warn @x";
         let Invocation::Once(startup, action) = parse(line).unwrap() else { panic!("{line}") };
         assert_eq!(startup.cache_dir, CacheDir::At("/c".into()));
-        assert_eq!(action, ["layer", "--jobs=9", "--help", "@x"]);
+        assert_eq!(startup.jobs.get(), 9);
+        assert_eq!(action, ["layer", "--package", "--jobs", "--empty", "@x"]);
     }
 
     #[test]
@@ -320,6 +387,25 @@ mod tests {
             assert_eq!(error.fault().exit_code(), 2, "{line}");
             assert!(error.to_string().contains(named), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn what_may_be_meant_is_said() {
+        for (line, meant) in
+            [("--job=3 layer", "--jobs"), ("--persistent-worker", "--persistent_worker")]
+        {
+            assert!(parse(line).unwrap_err().to_string().contains(meant), "{line}");
+        }
+        for (line, meant) in
+            [("layr", "`layer`"), ("layer --outptu=x", "`--output`"), ("help chek", "`check`")]
+        {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            let error = Action::parse(arguments, Path::new("")).unwrap_err();
+            assert!(error.to_string().contains(meant), "{line}: {error}");
+        }
+        let arguments = ["xyzzy"].map(OsString::from).into();
+        let error = Action::parse(arguments, Path::new("")).unwrap_err();
+        assert!(!error.to_string().contains("mean"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,23 @@ pub fn usage(hint: &'static str) -> impl Fn(lexopt::Error) -> Error {
     move |error| Error::usage(error.to_string()).hint(hint)
 }
 
+/// The error for a flag, or a command, that there is not, with the one that may be meant.
+pub fn unknown<'a>(
+    kind: &str,
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    hint: &'static str,
+) -> Error {
+    let what = format!("there is no {kind} `{typed}`");
+    let near = |known: &&str| strsim::damerau_levenshtein(typed, known);
+    let nearest = known.into_iter().min_by_key(near);
+    // A word in which a third is wrong is another word.
+    match nearest.filter(|nearest| near(nearest) <= (typed.len() / 3).max(1)) {
+        Some(nearest) => Error::usage(what).hint(format!("did you mean `{nearest}`? {hint}")),
+        None => Error::usage(what).hint(hint),
+    }
+}
+
 /// A flag's value as text.
 pub fn text<'a>(flag: &str, value: &'a OsStr) -> Result<&'a str> {
     let not_text = || Error::usage(format!("`--{flag}={}` is not UTF-8", value.display()));

@@ -72,7 +72,8 @@ pub fn build(
         report.warnings.add(Warning::OutputName, targets.blob.display().to_string());
     }
     let common = Common { compression: spec.compression, attributes: spec.attributes };
-    let output = Output::create(&targets.blob)?;
+    let output =
+        if targets.is_stdout() { Output::for_stdout()? } else { Output::create(&targets.blob)? };
     let (blob, facts) = match context.cache {
         Some(cache) => {
             Segments::new(&plan, common, context, cache)?.assemble(output, &mut report)?

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use lexopt::Arg::{Long, Short, Value};
 
 use crate::error::{Error, Result};
-use crate::flags::{number, text, usage};
+use crate::flags::{number, text, unknown, usage};
 use crate::fs;
 use crate::layer::compress::Compression;
 use crate::layer::spec::{
@@ -149,7 +149,12 @@ impl LayerRequest {
             "base-directory",
         ];
         if !known.contains(&flag) {
-            return Err(usage(HINT)(Long(flag).unexpected()));
+            let sources = ["tree", "file", "symlink", "empty", "directory", "elsewhere"];
+            let others = ["to", "mode", "links", "explain"];
+            let all = known.iter().chain(&sources).chain(&others);
+            let all: Vec<String> = all.map(|flag| format!("--{flag}")).collect();
+            let all = all.iter().map(|flag| &**flag);
+            return Err(unknown("flag", &format!("--{flag}"), all, HINT));
         }
         let value = parser.value().map_err(usage(HINT))?;
         let package = || Error::usage("no package is open");
@@ -186,10 +191,16 @@ impl LayerRequest {
         self.explain
     }
 
+    /// Whether the layer goes to standard output.
+    pub fn writes_to_stdout(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output == "-")
+    }
+
     /// What will be written, relative to `base`.
     pub fn targets(&self, base: &Path) -> Result<Targets> {
         let missing = || Error::usage("`--output` is missing").hint(HINT);
-        let blob = base.join(self.output.as_ref().ok_or_else(missing)?);
+        let output = self.output.as_ref().ok_or_else(missing)?;
+        let blob = if self.writes_to_stdout() { output.into() } else { base.join(output) };
         let metadata = self.metadata.as_ref().map(|path| base.join(path));
         Ok(Targets { blob, metadata })
     }

@@ -119,8 +119,18 @@ impl Service {
             Action::Layer(request) => self.layer(request, origin),
             Action::Check(request) => check_layers(&request, origin),
             Action::Cache(request) => {
-                Ok(Answer { text: self.look_after(request)?, ..Answer::default() })
+                Ok(Answer { text: self.look_after(&request)?, ..Answer::default() })
             }
+        }
+    }
+
+    /// The same for a request, whose layer cannot go to standard output: that is the protocol's.
+    fn act_for_bazel(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
+        match Action::parse(arguments.clone(), origin.base)? {
+            Action::Layer(request) if request.writes_to_stdout() => {
+                Err(Error::usage("`--output=-` is for a command at a shell, not for a worker"))
+            }
+            _ => self.act(arguments, origin),
         }
     }
 
@@ -160,14 +170,14 @@ impl Service {
         Ok(Answer { notes, warnings, ..Answer::default() })
     }
 
-    fn look_after(&self, request: CacheRequest) -> Result<String> {
-        let CacheRequest { verb, directory, json } = request;
+    fn look_after(&self, request: &CacheRequest) -> Result<String> {
+        let &CacheRequest { verb, json } = request;
         let named = match &self.startup.cache_dir {
             CacheDir::At(directory) => Some(directory.clone()),
             CacheDir::Default => in_output_base(),
             CacheDir::None => None,
         };
-        let directory = directory.or(named).ok_or_else(|| {
+        let directory = named.ok_or_else(|| {
             Error::usage("no cache is named")
                 .hint("give --cache-dir=DIR; a worker's is <output_base>/pylayer")
         })?;
@@ -267,7 +277,7 @@ impl Handler for Service {
         let origin = Origin { base, claims: &claims, cancel };
         let _verbose = Verbose::new(request.verbosity);
         let _span = info_span!("request", id = request.request_id).entered();
-        match self.act(arguments(request), origin) {
+        match self.act_for_bazel(arguments(request), origin) {
             Ok(Answer { text, notes, warnings }) => {
                 let mut output = text + &notes;
                 for (kind, line) in warnings {

@@ -216,3 +216,29 @@ fn slips_are_told() {
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(run.stderr.contains("--to=app/f"), "{}", run.stderr);
 }
+
+#[test]
+fn a_layer_goes_to_standard_output_where_that_is_asked_for() {
+    let folder = Folder::new().with(&[("f", "content")]);
+    let file = ["--file=f", "--to=f"];
+    let expected = folder.layer(&file);
+    let run =
+        folder.command(&[&["layer", "--output=-", "--metadata=m"], &file[..]].concat()).output();
+    let run = run.unwrap();
+    assert!(run.status.success());
+    assert!(run.stdout == expected);
+    assert_eq!(folder.names(), ["f", "m", "out"]);
+    let mut worker = crate::support::worker::Worker::start(folder.path(), &[]);
+    worker.request(1, &[&["layer", "--output=-"], &file[..]].concat());
+    assert_eq!(worker.response().exit_code, 2);
+    assert!(worker.end().success());
+}
+
+#[test]
+fn a_command_takes_startup_flags() {
+    let folder = Folder::new().with(&[("f", "content")]);
+    let layer = ["layer", "--cache-dir=c", "--jobs", "1", "--output=o", "--file=f", "--to=f"];
+    assert_eq!(folder.run(&layer).code, 0);
+    let stat = folder.run(&["cache", "stat", "--json", "--cache-dir=c"]);
+    assert!(stat.stdout.contains("\"segments\":1"), "{}{}", stat.stdout, stat.stderr);
+}

@@ -7,7 +7,7 @@ use lexopt::Arg::Long;
 
 use super::{Limits, MB};
 use crate::error::{Error, Result};
-use crate::flags::{number, text, usage};
+use crate::flags::{number, text, unknown, usage};
 use crate::layer::Filter;
 use crate::layer::spec::SourcePath;
 
@@ -109,7 +109,9 @@ impl CheckRequest {
                 "file",
             ];
             if !known.contains(&&*flag) {
-                return Err(usage(HINT)(Long(&flag).unexpected()));
+                let known: Vec<String> = known.iter().map(|flag| format!("--{flag}")).collect();
+                let known = known.iter().map(|flag| &**flag);
+                return Err(unknown("flag", &format!("--{flag}"), known, HINT));
             }
             let value = parser.value().map_err(usage(HINT))?;
             match &*flag {

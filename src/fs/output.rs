@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
 
 use super::Kind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 
 /// Named temporary files that are neither published nor dropped yet.
 static UNPUBLISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -116,6 +116,15 @@ impl Output {
         })
     }
 
+    /// Starts what will be copied to standard output.
+    pub fn for_stdout() -> Result<Self> {
+        let fail = |source: io::Error| {
+            Error::new(Fault::Environment, "cannot make a temporary file").because(source)
+        };
+        let file = tempfile::tempfile().map_err(fail)?;
+        Ok(Self { file, target: "-".into(), temporary: None })
+    }
+
     /// Starts a file that will get its name in `directory` when it is published.
     pub fn create_in(directory: &Path) -> io::Result<Self> {
         Self::stage(&directory.join("unnamed"))
@@ -163,6 +172,19 @@ impl Output {
     /// Makes the file appear at its target, in place of whatever was there.
     pub fn publish(self) -> Result<()> {
         let target = self.target.clone();
+        if target.as_os_str() == "-" {
+            let copy = |mut file: &File| {
+                file.rewind()?;
+                io::copy(&mut file, &mut io::stdout().lock())
+            };
+            return match copy(&self.file) {
+                Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+                    Err(Error::new(Fault::Environment, "cannot write to standard output")
+                        .because(source))
+                }
+                _ => Ok(()),
+            };
+        }
         self.publish_as(&target).map_err(|source| Error::io("cannot publish", &target, source))
     }
 

@@ -28,6 +28,11 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// Whether the blob goes to standard output.
+    pub fn is_stdout(&self) -> bool {
+        self.blob.as_os_str() == "-"
+    }
+
     /// All of them.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(&*self.blob).chain(self.metadata.as_deref())

@@ -153,13 +153,9 @@ fn buildifier(project: &Project) -> Result<()> {
 }
 
 fn rules(project: &Project) -> Result<()> {
-    // The tests' worker is a stand-in; the real one is named so that nothing builds it.
-    let bazel = Bazel::new(
-        &project.root,
-        &project.folder("bazel-rules")?,
-        &project.target.join("release/pylayer"),
-    )?
-    .shown();
+    // The tests' worker is a stand-in; the real one is named so that Bazel does not build it.
+    let worker = project.worker()?;
+    let bazel = Bazel::new(&project.root, &project.folder("bazel-rules")?, &worker)?.shown();
     let tests = ["--test_output=errors", "//py/tests/..."];
     shell::run(bazel.building("test").args(tests))?;
     ui::heading("once more, as Bazel 8 and 9 do it");
