@@ -37,7 +37,9 @@ fn run() -> Result<ExitCode> {
         }
         Invocation::Once(startup, arguments) => {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
-            let answer = Service::once(startup)?.perform(arguments, &CancelToken::new())?;
+            let looks_after_cache = arguments.first().is_some_and(|command| command == "cache");
+            let service = if looks_after_cache { Service::without_cache } else { Service::once };
+            let answer = service(startup)?.perform(arguments, &CancelToken::new())?;
             let mut notes = answer.notes;
             for (_, line) in &answer.warnings {
                 notes = format!("{notes}pylayer: warning: {line}\n");

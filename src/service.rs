@@ -66,6 +66,11 @@ impl Service {
         Self::new(startup, cache, false)
     }
 
+    /// A service for one action that makes no layer, such as `pylayer cache`: it opens no cache.
+    pub fn without_cache(startup: Startup) -> Result<Self> {
+        Self::new(startup, None, false)
+    }
+
     /// A service for a worker: with a cache, in Bazel's output base if that is where it runs.
     pub fn worker(startup: Startup) -> Result<Self> {
         let cache = match &startup.cache_dir {
