@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: the example's layers, made, unpacked, run, and made again.
 
+mod plain;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::{Table, thousands};
-use crate::{install, ui, workspace};
+use crate::{install, sid, ui, workspace};
 
 /// What a demo needs of the machine.
 const NEEDS: &[install::Need] = &[install::CC, install::PYTHON, install::PIP, install::ZSTD];
@@ -31,6 +33,18 @@ const CHANGE: (&str, &str, &str) = (
 
 /// Shows it.
 pub(crate) fn run(project: &Project) -> Result<()> {
+    match sid::bazel() {
+        Ok(_) => with_bazel(project),
+        Err(why) => plain::run(project, &why),
+    }
+}
+
+/// Shows what can be shown without a Bazel.
+pub(crate) fn run_plain(project: &Project) -> Result<()> {
+    plain::run(project, &failure("none was looked for"))
+}
+
+fn with_bazel(project: &Project) -> Result<()> {
     let start = Instant::now();
     install::all(NEEDS)?;
     ui::heading("build the worker");

@@ -7,6 +7,7 @@
 pub mod bazel;
 mod bench;
 mod blob;
+mod client;
 mod demo;
 mod fuzz;
 mod install;
@@ -44,7 +45,8 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask soak                      tests that take minutes
        cargo xtask fuzz [--seconds=N] [TARGET...]
                                              the fuzz targets, each for 20 seconds
-       cargo xtask demo                      builds the layers of examples/webapi, and shows them
+       cargo xtask demo [--without-bazel]    builds the layers of examples/webapi, and shows them;
+                                             where there is no Bazel, by the worker alone
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
        cargo xtask bench PART...             a part, only printed: cold, cache, images, rebuilds
@@ -134,10 +136,11 @@ fn fuzz(mut parser: lexopt::Parser) -> Result<()> {
 }
 
 fn demo(mut parser: lexopt::Parser) -> Result<()> {
-    if let Some(other) = parser.next()? {
-        return Err(other.unexpected().into());
+    match parser.next()? {
+        None => demo::run(&Project::find()?),
+        Some(Long("without-bazel")) => demo::run_plain(&Project::find()?),
+        Some(other) => Err(other.unexpected().into()),
     }
-    demo::run(&Project::find()?)
 }
 
 fn bench(mut parser: lexopt::Parser) -> Result<()> {

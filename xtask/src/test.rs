@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::bazel::Bazel;
+use crate::demo;
 use crate::fuzz;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -68,6 +69,12 @@ const STEPS: &[Step] = &[
         what: "images of many kinds, made by Bazel with the release worker",
         needs: &[install::CC, install::PYTHON, install::PIP, install::ZSTD],
         run: images,
+    },
+    Step {
+        name: "demo",
+        what: "the demo where there is no Bazel",
+        needs: &[install::CC, install::PYTHON, install::PIP, install::ZSTD],
+        run: demo::run_plain,
     },
     Step {
         name: "bazel",
