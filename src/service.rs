@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 
 use tracing::{debug, debug_span, info, info_span, warn};
-use worker_protocol::messages::WorkRequest;
-use worker_protocol::{Abandoned, CancelToken, Handler, Reply};
+use worker_protocol::{Abandoned, CancelToken, Context, Handler, Reply, Request};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
@@ -88,11 +87,12 @@ impl Service {
     /// Performs one action, its paths relative to the working directory.
     pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
         let claims = Claims::default();
-        self.act(arguments, Origin { base: Path::new(""), claims: &claims, cancel })
+        let base = Path::new("");
+        self.act(Action::parse(arguments, base)?, Origin { base, claims: &claims, cancel })
     }
 
-    fn act(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
-        match Action::parse(arguments, origin.base)? {
+    fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
+        match action {
             Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
             Action::Layer(request) => self.layer(request, origin),
             Action::Check(request) => check_layers(&request, origin),
@@ -219,38 +219,49 @@ fn collector(cache: Arc<Cache>) -> Result<SyncSender<()>> {
     Ok(sender)
 }
 
-fn arguments(request: &WorkRequest) -> Vec<OsString> {
-    request.arguments.iter().map(OsString::from).collect()
+/// A `WorkRequest` that has been read.
+#[derive(Debug)]
+pub struct Job {
+    action: Action,
+    request: Request,
 }
 
 impl Handler for Service {
-    fn outputs(&self, request: &WorkRequest) -> Vec<PathBuf> {
-        let base = Path::new(&request.sandbox_dir);
-        match Action::parse(arguments(request), base) {
-            Ok(Action::Layer(layer)) => layer.targets(base).map_or_else(
+    type Job = Job;
+
+    fn prepare(&self, request: Request) -> Result<(Vec<PathBuf>, Job), worker_protocol::Error> {
+        let arguments = request.arguments.iter().map(OsString::from).collect();
+        let action = Action::parse(arguments, request.base()).map_err(failed)?;
+        let outputs = match &action {
+            // What cannot be read as a whole fails when it is handled, and writes nothing.
+            Action::Layer(layer) => layer.targets(request.base()).map_or_else(
                 |_| Vec::new(),
                 |targets| std::iter::once(targets.blob).chain(targets.metadata).collect(),
             ),
-            Ok(Action::Check(request)) => vec![request.target(base)],
-            // A request that cannot be read fails when it is handled, and writes nothing.
-            Ok(Action::Print(_) | Action::Cache(_)) | Err(_) => Vec::new(),
-        }
+            Action::Check(check) => vec![check.target(request.base())],
+            Action::Print(_) | Action::Cache(_) => Vec::new(),
+        };
+        Ok((outputs, Job { action, request }))
     }
 
-    fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
-        let base = Path::new(&request.sandbox_dir);
+    fn handle(&self, job: Job, context: &Context) -> Result<Reply, worker_protocol::Error> {
+        let Job { action, request } = job;
         let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
-        let claims = Claims::new(base, inputs);
-        let origin = Origin { base, claims: &claims, cancel };
+        let claims = Claims::new(request.base(), inputs);
+        let origin = Origin { base: request.base(), claims: &claims, cancel: context.token() };
         let _verbose = Verbose::new(request.verbosity);
-        let _span = info_span!("request", id = request.request_id).entered();
-        match self.act(arguments(request), origin) {
-            Ok(Answer { text, notes }) => Ok(Reply { exit_code: 0, output: text + &notes }),
-            Err(error) if error.fault() == Fault::Abandoned => Err(Abandoned),
-            Err(error) => Ok(Reply {
-                exit_code: error.fault().exit_code().into(),
-                output: format!("pylayer: {error}\n"),
-            }),
-        }
+        let Answer { text, notes } = self.act(action, origin).map_err(failed)?;
+        Ok(Reply::text(text + &notes))
+    }
+}
+
+/// What Bazel is told of an error.
+fn failed(error: Error) -> worker_protocol::Error {
+    match error.fault() {
+        Fault::Abandoned => Abandoned.into(),
+        fault => worker_protocol::Error::failed(
+            fault.exit_code().into(),
+            format_args!("pylayer: {error}"),
+        ),
     }
 }
