@@ -136,3 +136,7 @@ impl<R: AsyncRead + Unpin> Messages<R> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

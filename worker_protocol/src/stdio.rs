@@ -146,6 +146,9 @@ impl Reader {
         if let Some(output) = &self.0 {
             while let Ok(mut guard) = output.ready(Interest::ERROR | Interest::READABLE).await {
                 match state(output, PollFlags::empty()) {
+                    // One socket for both streams, of which the requests have ended: this stays
+                    // so, and there is nothing more to be seen.
+                    Ok(state) if state.is_empty() && guard.ready().is_read_closed() => break,
                     Ok(state) if state.is_empty() => guard.clear_ready(),
                     _ => return,
                 }

@@ -44,6 +44,7 @@ pub struct Bazel {
     from_worker: Option<DuplexStream>,
     arrived: bytes::BytesMut,
     sent: u64,
+    last_seen: u64,
     seen: Receiver<u64>,
     signal: Option<oneshot::Sender<i32>>,
     worker: JoinHandle<Result<Exit, ServeError>>,
@@ -95,6 +96,7 @@ impl Bazel {
             from_worker: Some(from_worker),
             arrived: bytes::BytesMut::new(),
             sent: 0,
+            last_seen: 0,
             seen,
             signal: Some(signal),
             worker,
@@ -126,8 +128,9 @@ impl Bazel {
     ///
     /// The worker has ended.
     pub fn seen(&mut self) {
-        let sent = self.sent;
-        assert!(self.seen.iter().any(|seen| seen == sent), "the worker has ended");
+        while self.last_seen < self.sent {
+            self.last_seen = self.seen.recv().expect("the worker has not ended");
+        }
     }
 
     /// Waits for the next answer; `None` once the worker has ended.

@@ -101,7 +101,7 @@ impl Schedule {
                 }
                 Step::Cancel { id } => {
                     if let Some(last) = sent.iter_mut().rfind(|sent| sent.id == id) {
-                        last.cancelled |= !last.answered;
+                        last.cancelled = true;
                     }
                     bazel.cancel(id);
                 }
@@ -129,10 +129,12 @@ impl Schedule {
 
 /// Finds the request that an answer is for: the newest, where a number came again.
 fn take(sent: &mut [Sent], answer: &WorkResponse) -> Result<(), String> {
-    let fits = |sent: &&mut Sent| {
-        sent.id == answer.request_id && !sent.answered && (sent.cancelled || !answer.was_cancelled)
-    };
-    let sent = sent.iter_mut().rev().find(fits);
-    sent.ok_or_else(|| format!("{answer:?} answers nothing"))?.answered = true;
+    let same = |sent: &&mut Sent| sent.id == answer.request_id;
+    let cancelled = sent.iter().any(|sent| sent.id == answer.request_id && sent.cancelled);
+    let mut open = sent.iter_mut().rev().filter(same).filter(|sent| !sent.answered);
+    match open.next() {
+        Some(sent) if cancelled || !answer.was_cancelled => sent.answered = true,
+        _ => return Err(format!("{answer:?} answers nothing")),
+    }
     Ok(())
 }
