@@ -51,7 +51,7 @@ fn run() -> Result<ExitCode> {
 }
 
 fn work(startup: Startup) -> Result<ExitCode> {
-    let options = Options { slots: SLOTS, ..Options::default() };
+    let options = Options::default().slots(SLOTS);
     let served = worker_protocol::serve(Service::worker(startup)?, options);
     // A job that did not stop in time still holds its files; the process ends before it does.
     fs::discard_unpublished();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 
 use tracing::{debug, debug_span, info, info_span, warn};
-use worker_protocol::messages::WorkRequest;
-use worker_protocol::{Abandoned, CancelToken, Handler, Reply};
+use worker_protocol::{Abandoned, CancelToken, Context, Handler, Reply, Request};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
@@ -31,9 +30,6 @@ pub struct Service {
     /// Has the cache tidied in the background; none where it is done in between.
     collector: Option<SyncSender<()>>,
     startup: Startup,
-    /// Where the process started. With dynamic execution Bazel deletes a worker's directory and
-    /// makes it again: by then its own working directory leads nowhere.
-    directory: PathBuf,
 }
 
 /// What an action has to say.
@@ -94,48 +90,24 @@ impl Service {
             Some(cache) if background => Some(collector(cache.clone())?),
             _ => None,
         };
-        Ok(Self {
-            pool,
-            cache,
-            functions: Functions::default(),
-            collector,
-            startup,
-            directory: fs::absolute(Path::new("")),
-        })
+        Ok(Self { pool, cache, functions: Functions::default(), collector, startup })
     }
 
     /// Performs one action, its paths relative to the working directory.
     pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
         let claims = Claims::default();
-        self.act(arguments, Origin { base: Path::new(""), claims: &claims, cancel })
+        let base = Path::new("");
+        self.act(Action::parse(arguments, base)?, Origin { base, claims: &claims, cancel })
     }
 
-    /// What a request's paths are relative to: the working directory, or its sandbox.
-    fn base(&self, request: &WorkRequest) -> PathBuf {
-        match &*request.sandbox_dir {
-            "" => PathBuf::new(),
-            sandbox => self.directory.join(sandbox),
-        }
-    }
-
-    fn act(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
-        match Action::parse(arguments, origin.base)? {
+    fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
+        match action {
             Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
             Action::Layer(request) => self.layer(request, origin),
             Action::Check(request) => check_layers(&request, origin),
             Action::Cache(request) => {
                 Ok(Answer { text: self.look_after(&request)?, ..Answer::default() })
             }
-        }
-    }
-
-    /// The same for a request, whose layer cannot go to standard output: that is the protocol's.
-    fn act_for_bazel(&self, arguments: Vec<OsString>, origin: Origin<'_>) -> Result<Answer> {
-        match Action::parse(arguments.clone(), origin.base)? {
-            Action::Layer(request) if request.writes_to_stdout() => {
-                Err(Error::usage("`--output=-` is for a command at a shell, not for a worker"))
-            }
-            _ => self.act(arguments, origin),
         }
     }
 
@@ -261,46 +233,71 @@ fn collector(cache: Arc<Cache>) -> Result<SyncSender<()>> {
     Ok(sender)
 }
 
-fn arguments(request: &WorkRequest) -> Vec<OsString> {
-    request.arguments.iter().map(OsString::from).collect()
+/// A `WorkRequest` that has been read.
+#[derive(Debug)]
+pub struct Job {
+    action: Action,
+    request: Request,
 }
 
 impl Handler for Service {
-    fn outputs(&self, request: &WorkRequest) -> Vec<PathBuf> {
-        let base = &self.base(request);
-        match Action::parse(arguments(request), base) {
-            Ok(Action::Layer(layer)) => layer
+    type Job = Job;
+
+    fn prepare(&self, request: Request) -> Result<(Vec<PathBuf>, Job), worker_protocol::Error> {
+        let arguments = request.arguments.iter().map(OsString::from).collect();
+        let base = base(&request);
+        let action = Action::parse(arguments, base).map_err(|error| failed(&error))?;
+        if matches!(&action, Action::Layer(layer) if layer.writes_to_stdout()) {
+            let what = "`--output=-` is for a command at a shell, not for a worker";
+            return Err(failed(&Error::usage(what)));
+        }
+        let outputs = match &action {
+            // What cannot be read as a whole fails when it is handled, and writes nothing.
+            Action::Layer(layer) => layer
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
-            Ok(Action::Check(request)) => vec![fs::identity(&request.target(base))],
-            // A request that cannot be read fails when it is handled, and writes nothing.
-            Ok(Action::Print(_) | Action::Cache(_)) | Err(_) => Vec::new(),
-        }
+            Action::Check(check) => vec![fs::identity(&check.target(base))],
+            Action::Print(_) | Action::Cache(_) => Vec::new(),
+        };
+        Ok((outputs, Job { action, request }))
     }
 
-    fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
-        let base = &self.base(request);
+    fn handle(&self, job: Job, context: &Context) -> Result<Reply, worker_protocol::Error> {
+        let Job { action, request } = job;
+        let base = base(&request);
         let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
         let claims = Claims::new(base, inputs);
-        let origin = Origin { base, claims: &claims, cancel };
+        let origin = Origin { base, claims: &claims, cancel: context.token() };
         let _verbose = Verbose::new(request.verbosity);
-        let _span = info_span!("request", id = request.request_id).entered();
-        match self.act_for_bazel(arguments(request), origin) {
-            Ok(Answer { text, notes, warnings }) => {
-                let mut output = text + &notes;
-                for (kind, line) in warnings {
-                    warn!("{line}");
-                    if kind.is_for_users() {
-                        output = format!("{output}pylayer: warning: {line}\n");
-                    }
-                }
-                Ok(Reply { exit_code: 0, output })
+        // The runtime's own span began before this request was known to be verbose.
+        let told = request.verbosity > 0;
+        let _span = told.then(|| info_span!("request", id = request.request_id).entered());
+        let Answer { text, notes, warnings } =
+            self.act(action, origin).map_err(|error| failed(&error))?;
+        let mut output = text + &notes;
+        for (kind, line) in warnings {
+            warn!("{line}");
+            if kind.is_for_users() {
+                output = format!("{output}pylayer: warning: {line}\n");
             }
-            Err(error) if error.fault() == Fault::Abandoned => Err(Abandoned),
-            Err(error) => Ok(Reply {
-                exit_code: error.fault().exit_code().into(),
-                output: format!("pylayer: {error}\n"),
-            }),
         }
+        Ok(Reply::text(output))
+    }
+}
+
+/// What a request's paths are relative to: its sandbox, or the working directory. Paths without a
+/// sandbox stay as they are, so that messages have them as Bazel wrote them.
+fn base(request: &Request) -> &Path {
+    if request.sandbox_dir.is_empty() { Path::new("") } else { request.base() }
+}
+
+/// What Bazel is told of an error.
+fn failed(error: &Error) -> worker_protocol::Error {
+    match error.fault() {
+        Fault::Abandoned => Abandoned.into(),
+        fault => worker_protocol::Error::failed(
+            fault.exit_code().into(),
+            format_args!("pylayer: {error}"),
+        ),
     }
 }

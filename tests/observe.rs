@@ -63,7 +63,7 @@ fn a_request_with_verbosity_is_told_about_itself_alone() {
     assert!(worker.end().success());
     let log = String::from_utf8(folder.read("log")).unwrap();
     assert_eq!(log.lines().count(), 3, "{log}");
-    assert!(log.lines().all(|line| line.contains("request{id=2}:layer{output=out}")), "{log}");
+    assert!(log.lines().all(|line| line.contains("request{id=2}:layer{output=")), "{log}");
     assert!(log.contains("2 packages known, 0 built") && log.contains("hit in memory"), "{log}");
 }
 
@@ -83,7 +83,8 @@ fn a_trace_has_a_span_for_each_part_of_the_work() {
     let count = |name: &str, phase: &str| {
         events.iter().filter(|event| event["name"] == name && event["ph"] == phase).count()
     };
-    for (span, times) in [("request", 3), ("layer", 3), ("plan", 3), ("publish", 3), ("package", 6)]
+    // A request is prepared, and then handled.
+    for (span, times) in [("request", 6), ("layer", 3), ("plan", 3), ("publish", 3), ("package", 6)]
     {
         assert_eq!((count(span, "B"), count(span, "E")), (times, times), "{span}");
     }

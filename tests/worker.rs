@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt as _;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use worker_protocol::codec;
 use worker_protocol::messages::WorkRequest;
 
-use crate::support::worker::Worker;
-use crate::support::{Folder, sha256sum};
+use crate::support::worker::{Worker, request};
+use crate::support::{Folder, PYLAYER, sha256sum};
 
 /// A file whose compression outlasts any test.
 fn endless(folder: &Folder) {
@@ -125,15 +126,48 @@ fn a_reused_id_or_output_abandons_the_old_request() {
 }
 
 #[test]
-fn the_end_of_input_ends_the_process_and_its_work() {
-    let folder = Folder::new();
-    endless(&folder);
-    let mut worker = Worker::start(folder.path(), &["--jobs=2"]);
-    worker.request(1, &["layer", "--output=o", "--file=endless", "--to=x"]);
-    worker.request(2, &["layer", "--output=bad"]);
-    assert_eq!(worker.response().request_id, 2);
-    assert_eq!(worker.end().code(), Some(0));
-    assert_eq!(folder.names(), ["bad", "endless"]);
+fn a_worker_whose_reader_is_gone_ends_with_its_work() {
+    for input_ends in [false, true] {
+        let folder = Folder::new();
+        endless(&folder);
+        let mut worker = Worker::start(folder.path(), &["--jobs=2"]);
+        worker.request(1, &["layer", "--output=o", "--file=endless", "--to=x"]);
+        worker.request(2, &["layer", "--output=bad"]);
+        assert_eq!(worker.response().request_id, 2);
+        drop(worker.child.stdout.take());
+        if input_ends {
+            worker.close();
+        }
+        assert_eq!(worker.child.wait().unwrap().code(), Some(0));
+        assert_eq!(folder.names(), ["bad", "endless"]);
+    }
+}
+
+#[test]
+fn a_session_from_a_file_is_answered() {
+    let folder = Folder::new().with(&[("f", "content")]);
+    let mut session = Vec::new();
+    for id in 1..=20 {
+        let output = format!("--output=o{id}");
+        let request = request(id, &["layer", &output, "--file=f", "--to=x"]);
+        codec::write_request(&mut session, &request).unwrap();
+    }
+    let session = folder.file("session", &session);
+    let output = std::process::Command::new(PYLAYER)
+        .args(["--cache-dir=none", "--persistent_worker"])
+        .current_dir(folder.path())
+        .stdin(std::fs::File::open(session).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let (mut answers, mut ids) = (&*output.stdout, vec![]);
+    while let Some(answer) = codec::read_response(&mut answers, codec::MAX_FRAME).unwrap() {
+        assert_eq!(answer.exit_code, 0, "{}", answer.output);
+        assert!(folder.path().join(format!("o{}", answer.request_id)).exists());
+        ids.push(answer.request_id);
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=20).collect::<Vec<_>>());
 }
 
 #[test]

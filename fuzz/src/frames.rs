@@ -6,7 +6,8 @@ use std::io::{self, Read};
 
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
-use worker_protocol::codec::{Incoming, read_request};
+use worker_protocol::codec::read_request;
+use worker_protocol::messages::WorkRequest;
 
 /// The limit, small enough to be met.
 const LIMIT: u64 = 1 << 12;
@@ -26,11 +27,11 @@ impl Read for Crumbs<'_> {
 }
 
 /// What is read until there is nothing more, and why there is not.
-fn all(input: &mut impl Read) -> (Vec<Incoming>, Option<String>) {
+fn all(input: &mut impl Read) -> (Vec<WorkRequest>, Option<String>) {
     let mut read = Vec::new();
     loop {
         match read_request(input, LIMIT) {
-            Ok(Some(incoming)) => read.push(incoming),
+            Ok(Some(request)) => read.push(request),
             Ok(None) => return (read, None),
             Err(error) => return (read, Some(error.to_string())),
         }
@@ -41,11 +42,9 @@ fuzz_target!(|data: &[u8]| {
     let whole = all(&mut &*data);
     assert_eq!(whole, all(&mut Crumbs(data, false)));
     let (read, _) = whole;
-    for incoming in read {
-        if let Incoming::Request(request) = incoming {
-            let bytes = request.encode_length_delimited_to_vec();
-            let again = all(&mut &*bytes);
-            assert_eq!(again, (vec![Incoming::Request(request)], None));
-        }
+    for request in read {
+        let bytes = request.encode_length_delimited_to_vec();
+        let again = all(&mut &*bytes);
+        assert_eq!(again, (vec![request], None));
     }
 });

@@ -3,48 +3,34 @@
 
 #![no_main]
 
-use std::io::{Cursor, Write};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use worker_protocol::messages::WorkRequest;
-use worker_protocol::{
-    Abandoned, CancelToken, Exit, Handler, Options, Protocol, Reply, ServeError, run,
-};
+use tokio::io::AsyncReadExt as _;
+use tokio::runtime::Builder;
+use worker_protocol::{Context, Error, Exit, Options, Protocol, Reply, Request, ServeError, run};
 
-struct Echo;
+/// More than is answered to any input that the fuzzer makes.
+const ANSWERS: usize = 1 << 24;
 
-impl Handler for Echo {
-    fn handle(&self, request: &WorkRequest, _: &CancelToken) -> Result<Reply, Abandoned> {
-        Ok(Reply { exit_code: request.verbosity, output: request.arguments.join("\n") })
-    }
-}
-
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+fn echo(request: &Request, _: &Context) -> Result<Reply, Error> {
+    match request.verbosity {
+        0 => Ok(Reply::text(request.arguments.join("\n"))),
+        code => Ok(Reply::failed(code, request.arguments.join("\n"))),
     }
 }
 
 fuzz_target!(|data: &[u8]| {
-    let kept = Kept::default();
-    let options = Options {
-        protocol: Protocol::Json,
-        max_frame: 1 << 12,
-        close_grace: Duration::from_secs(10),
-        ..Options::default()
-    };
-    let ended = run(Echo, Cursor::new(data.to_vec()), kept.clone(), options);
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let (ended, written) = runtime.block_on(async {
+        let (output, mut answers) = tokio::io::duplex(ANSWERS);
+        let options = Options::default().protocol(Protocol::Json).max_frame(1 << 12);
+        let ended = run(echo, Cursor::new(data.to_vec()), output, options).await;
+        let mut written = Vec::new();
+        answers.read_to_end(&mut written).await.unwrap();
+        (ended, written)
+    });
     assert!(matches!(ended, Ok(Exit::Clean) | Err(ServeError::Input(_))), "{ended:?}");
-    let written = kept.0.lock().unwrap();
     let text = std::str::from_utf8(&written).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
     assert!(text.lines().all(|line| line.starts_with("{\"exitCode\":") && line.ends_with('}')));

@@ -247,6 +247,12 @@ impl Fake {
             let total: usize = session.steps.iter().map(frame).sum();
             pace.cut = Some(numbers.below(total + 1) as u64);
         }
+        // What never ends by itself is not waited for.
+        let endless = |step: &Step| match step {
+            Step::Request(request) => request.arguments.contains(&b"--file=endless".to_vec()),
+            _ => false,
+        };
+        pace.hang_up = session.steps.iter().any(endless) || numbers.below(4) == 0;
         pace
     }
 }
@@ -331,8 +337,7 @@ fn the_worker_keeps_the_rules_whatever_bazel_does() {
             });
         }
     });
-    // Never more, and sometimes as many.
-    let busiest = busiest.into_inner();
-    assert!(busiest <= SLOTS, "{busiest} requests at a time");
-    assert!(busiest == SLOTS || schedules < SCHEDULES, "only {busiest} requests at a time");
+    // Sometimes as many as there are slots. Never more: that is for the state machine to show, for
+    // threads that prepare requests, or have just ended one, count here, too.
+    assert!(busiest.into_inner() >= SLOTS || schedules < SCHEDULES, "never all slots are busy");
 }

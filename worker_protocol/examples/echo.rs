@@ -9,28 +9,23 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use worker_protocol::messages::WorkRequest;
-use worker_protocol::{Abandoned, CancelToken, Handler, Options, Reply, serve};
+use worker_protocol::{Abandoned, Context, Error, Options, Reply, Request};
 
-struct Echo;
-
-impl Handler for Echo {
-    fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
-        match request.arguments.first().map(String::as_str) {
-            Some("--print") => Ok(match print() {
-                Ok(()) => Reply::default(),
-                Err(error) => Reply { exit_code: 1, output: error.to_string() },
-            }),
-            Some("--panic") => panic!("as asked"),
-            Some(how @ ("--wait" | "--stuck")) => {
-                drop(writeln!(io::stderr(), "working"));
-                while how == "--stuck" || !cancel.is_abandoned() {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                Err(Abandoned)
-            }
-            _ => Ok(Reply { exit_code: 0, output: request.arguments.join("\n") }),
+fn echo(request: &Request, context: &Context) -> Result<Reply, Error> {
+    match request.arguments.first().map(String::as_str) {
+        Some("--print") => {
+            print()?;
+            Ok(Reply::default())
         }
+        Some("--panic") => panic!("as asked"),
+        Some(how @ ("--wait" | "--stuck")) => {
+            drop(writeln!(io::stderr(), "working"));
+            while how == "--stuck" || context.check().is_ok() {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(Abandoned.into())
+        }
+        _ => Ok(Reply::text(request.arguments.join("\n"))),
     }
 }
 
@@ -41,9 +36,5 @@ fn print() -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    let options = Options { slots: NonZeroUsize::MIN, ..Options::default() };
-    match serve(Echo, options) {
-        Ok(exit) => exit.code().into(),
-        Err(error) => error.code().into(),
-    }
+    worker_protocol::main(echo, Options::default().slots(NonZeroUsize::MIN))
 }

@@ -4,9 +4,13 @@
 //! The length is an unsigned varint and counts the message alone. Length 0 is an
 //! ordinary frame: a message whose fields all have their default. Between two
 //! frames the input may end; anywhere else its end is an error.
+//!
+//! The functions here block. They serve clients and tests; the worker itself reads
+//! with the same rules, but without waiting.
 
 use std::io::{self, Read, Write};
 
+use bytes::{Buf as _, Bytes, BytesMut};
 use prost::Message;
 
 use crate::messages::{WorkRequest, WorkResponse};
@@ -43,40 +47,16 @@ pub enum FrameError {
     /// The length is not a varint of at most 64 bits.
     #[error("the length of a frame is not a varint")]
     BadLength,
-    /// The body is not a message at all: not even a `request_id` can be found.
+    /// The body is not a message. For a worker: not even a `request_id` can be found.
     #[error("the body of a frame is not a message: {0}")]
     Malformed(#[source] prost::DecodeError),
-    /// The JSON protocol was chosen, and what came is none of its requests.
+    /// The JSON protocol was chosen, and the input is no sequence of objects.
     #[cfg(feature = "json")]
-    #[error("the input is not as the JSON protocol has it: {0}")]
+    #[error("the input does not follow the JSON protocol: {0}")]
     Json(String),
     /// The input cannot be read.
     #[error("cannot read the next frame: {0}")]
     Io(#[source] io::Error),
-}
-
-/// A message from Bazel, as far as it can be understood.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Incoming {
-    /// A request in order.
-    Request(WorkRequest),
-    /// A frame whose request number can be read, while another field cannot (text
-    /// that is not UTF-8). Nothing is lost but this one request.
-    Unreadable {
-        /// The request's number.
-        request_id: i32,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-/// The fields that are needed to answer; all others are skipped unseen.
-#[derive(Clone, Copy, PartialEq, Message)]
-struct Envelope {
-    #[prost(int32, tag = "3")]
-    request_id: i32,
-    #[prost(bool, tag = "4")]
-    cancel: bool,
 }
 
 /// Reads one frame's body; `None` where the input ends between frames.
@@ -89,24 +69,22 @@ struct Envelope {
 ///
 /// Any [`FrameError`] but `Malformed`.
 pub fn read_frame(input: &mut impl Read, limit: u64) -> Result<Option<Vec<u8>>, FrameError> {
-    let Some(length) = read_length(input)? else {
-        return Ok(None);
+    let mut prefix = Vec::with_capacity(10);
+    let length = loop {
+        if let Some((length, _)) = length(&prefix, limit)? {
+            break length;
+        }
+        let read = input.by_ref().take(1).read_to_end(&mut prefix).map_err(FrameError::Io)?;
+        if read == 0 {
+            return if prefix.is_empty() { Ok(None) } else { Err(unfinished(&prefix)) };
+        }
     };
-    if length > limit {
-        return Err(FrameError::TooLarge { length, limit });
-    }
-    let mut body = Vec::new();
-    read_body(input, length, &mut body)?;
-    Ok(Some(body))
-}
-
-fn read_body(input: &mut impl Read, length: u64, body: &mut Vec<u8>) -> Result<(), FrameError> {
-    body.reserve(usize::try_from(length.min(FIRST_ALLOCATION)).unwrap_or(0));
-    let read = input.take(length).read_to_end(body).map_err(FrameError::Io)? as u64;
+    let mut body = Vec::with_capacity(usize::try_from(length.min(FIRST_ALLOCATION)).unwrap_or(0));
+    let read = input.take(length).read_to_end(&mut body).map_err(FrameError::Io)? as u64;
     if read < length {
         return Err(FrameError::Truncated { part: "body", read });
     }
-    Ok(())
+    Ok(Some(body))
 }
 
 /// Reads one request; `None` where the input ends between frames.
@@ -116,26 +94,37 @@ fn read_body(input: &mut impl Read, length: u64, body: &mut Vec<u8>) -> Result<(
 /// # Errors
 ///
 /// Any [`FrameError`].
-pub fn read_request(input: &mut impl Read, limit: u64) -> Result<Option<Incoming>, FrameError> {
-    read_frame(input, limit)?.map(|body| decode_request(&body)).transpose()
+pub fn read_request(input: &mut impl Read, limit: u64) -> Result<Option<WorkRequest>, FrameError> {
+    read(input, limit)
 }
 
-/// Decodes a frame's body. Unknown fields are skipped: forks of Bazel add their own.
+/// Reads one response; `None` where the input ends between frames.
+///
+/// `limit` is in bytes, as for [`read_frame`].
 ///
 /// # Errors
 ///
-/// [`FrameError::Malformed`] if not even the request's number can be read. The
-/// request could not be answered then, and Bazel would wait for it forever.
-pub fn decode_request(body: &[u8]) -> Result<Incoming, FrameError> {
-    let error = match WorkRequest::decode(body) {
-        Ok(request) => return Ok(Incoming::Request(request)),
-        Err(error) => error,
-    };
-    let Envelope { request_id, cancel } = Envelope::decode(body).map_err(FrameError::Malformed)?;
-    if cancel {
-        return Ok(Incoming::Request(WorkRequest { request_id, cancel, ..WorkRequest::default() }));
-    }
-    Ok(Incoming::Unreadable { request_id, reason: error.to_string() })
+/// Any [`FrameError`].
+pub fn read_response(
+    input: &mut impl Read,
+    limit: u64,
+) -> Result<Option<WorkResponse>, FrameError> {
+    read(input, limit)
+}
+
+fn read<M: Message + Default>(input: &mut impl Read, limit: u64) -> Result<Option<M>, FrameError> {
+    let body = read_frame(input, limit)?;
+    body.map(|body| M::decode(&*body).map_err(FrameError::Malformed)).transpose()
+}
+
+/// Writes one request with a single `write_all`, then flushes.
+///
+/// # Errors
+///
+/// Whatever `output` answers; the stream is then of no further use.
+pub fn write_request(output: &mut impl Write, request: &WorkRequest) -> io::Result<()> {
+    output.write_all(&request.encode_length_delimited_to_vec())?;
+    output.flush()
 }
 
 /// Writes one response with a single `write_all`, then flushes.
@@ -148,39 +137,45 @@ pub fn write_response(output: &mut impl Write, response: &WorkResponse) -> io::R
     output.flush()
 }
 
-/// Reads a varint, canonical or not; `None` if the input ends before its first byte.
-fn read_length(input: &mut impl Read) -> Result<Option<u64>, FrameError> {
+/// Takes the first frame's body from what has arrived; `None` until all of it has.
+pub(crate) fn take_frame(arrived: &mut BytesMut, limit: u64) -> Result<Option<Bytes>, FrameError> {
+    let Some((length, prefix)) = length(arrived, limit)? else { return Ok(None) };
+    match usize::try_from(length) {
+        Ok(length) if arrived.len() - prefix >= length => {
+            arrived.advance(prefix);
+            Ok(Some(arrived.split_to(length).freeze()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The error for an input that ended after these bytes of a frame.
+pub(crate) fn unfinished(arrived: &[u8]) -> FrameError {
+    let (part, prefix) = match length(arrived, u64::MAX) {
+        Ok(Some((_, prefix))) => ("body", prefix),
+        _ => ("length", 0),
+    };
+    FrameError::Truncated { part, read: (arrived.len() - prefix) as u64 }
+}
+
+/// The length that stands at the start of `bytes`, a varint, canonical or not, and how many bytes
+/// it takes; `None` if it goes on after them.
+fn length(bytes: &[u8], limit: u64) -> Result<Option<(u64, usize)>, FrameError> {
     let mut length = 0;
-    for index in 0..10 {
-        let Some(byte) = read_byte(input)? else {
-            return if index == 0 {
-                Ok(None)
-            } else {
-                Err(FrameError::Truncated { part: "length", read: index })
-            };
-        };
+    for (index, byte) in bytes.iter().enumerate() {
         // The tenth byte has room for the topmost bit alone.
-        if index == 9 && byte > 1 {
+        if index == 9 && *byte > 1 {
             return Err(FrameError::BadLength);
         }
         length |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            return Ok(Some(length));
+            if length > limit {
+                return Err(FrameError::TooLarge { length, limit });
+            }
+            return Ok(Some((length, index + 1)));
         }
     }
-    Err(FrameError::BadLength)
-}
-
-fn read_byte(input: &mut impl Read) -> Result<Option<u8>, FrameError> {
-    let mut byte = [0];
-    loop {
-        match input.read(&mut byte) {
-            Ok(0) => return Ok(None),
-            Ok(_) => return Ok(Some(byte[0])),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(FrameError::Io(error)),
-        }
-    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -1,87 +1,15 @@
-//! What a worker program supplies and is given: [`Handler`], [`Reply`],
-//! [`CancelToken`].
+//! What the runtime knows of one request's work: its token, its context, its end.
 
 use std::any::Any;
 use std::fmt;
+use std::io::{self, Write};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::messages::{WorkRequest, WorkResponse};
+use tokio_util::sync::CancellationToken;
 
-/// Exit code for a fault of the worker program itself (`EX_SOFTWARE` of sysexits.h).
-pub const INTERNAL_ERROR: i32 = 70;
-
-/// `WorkResponse.output` stays below this many bytes.
-pub const MAX_OUTPUT: usize = 64 << 10;
-
-/// The work of a worker program.
-///
-/// The methods are called from several threads at once, for as many requests as
-/// there are slots.
-pub trait Handler: Send + Sync + 'static {
-    /// The files that this request will write, with `sandbox_dir` joined.
-    ///
-    /// While a request that writes one of them is in flight under another number,
-    /// Bazel has given that one up: it is abandoned, and this request starts once
-    /// it has ended. Relative paths are taken from the working directory. `.`, `..`
-    /// and doubled slashes are taken away by text alone; symlinks are not followed.
-    ///
-    /// Called before the request is queued, on the thread that reads standard
-    /// input: it must be quick.
-    fn outputs(&self, request: &WorkRequest) -> Vec<PathBuf> {
-        let _ = request;
-        Vec::new()
-    }
-
-    /// Does the work. No file may be touched after the return: Bazel reads, moves
-    /// and deletes them as soon as it has the response.
-    ///
-    /// # Errors
-    ///
-    /// [`Abandoned`] where `cancel` asked for it, and only there. Every failure of
-    /// the work itself is a [`Reply`].
-    fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned>;
-}
-
-/// The answer to one request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// 0 for success.
-    pub exit_code: i32,
-    /// What Bazel shows the user, for success as well. It is cut off below
-    /// [`MAX_OUTPUT`] bytes, with a note.
-    pub output: String,
-}
-
-impl Reply {
-    /// The response that carries this reply.
-    pub fn into_response(self, request_id: i32) -> WorkResponse {
-        WorkResponse {
-            exit_code: self.exit_code,
-            output: shorten(self.output),
-            request_id,
-            was_cancelled: false,
-        }
-    }
-}
-
-/// Cuts at a character boundary: half a character is not UTF-8, and Bazel kills a
-/// worker for that.
-fn shorten(mut output: String) -> String {
-    if output.len() < MAX_OUTPUT {
-        return output;
-    }
-    let note = format!("\n[cut off here; {} bytes in all]\n", output.len());
-    let mut end = MAX_OUTPUT - 1 - note.len();
-    while !output.is_char_boundary(end) {
-        end -= 1;
-    }
-    output.truncate(end);
-    output + &note
-}
+use crate::reply::{Error, Reply};
 
 /// The work was stopped because nobody waits for it any longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +23,7 @@ pub struct CancelToken(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    abandoned: AtomicBool,
+    abandoned: CancellationToken,
     publishing: Mutex<()>,
     hooks: Mutex<Hooks>,
 }
@@ -127,7 +55,12 @@ impl CancelToken {
 
     /// Whether the job has been abandoned. Never becomes false again.
     pub fn is_abandoned(&self) -> bool {
-        self.0.abandoned.load(Ordering::SeqCst)
+        self.0.abandoned.is_cancelled()
+    }
+
+    /// Waits until the job is abandoned: for a `select!` in an asynchronous handler.
+    pub async fn abandoned(&self) {
+        self.0.abandoned.cancelled().await;
     }
 
     /// Has `f` called once the job is abandoned, or now if it is: what wakes a job that waits. `f`
@@ -162,11 +95,11 @@ impl CancelToken {
         drop(self.0.publishing.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Abandons the job without waiting: the event loop learns from the job's end
+    /// Abandons the job without waiting: the state machine learns from the job's end
     /// that its last rename is over, and has other requests to attend to till then.
     pub(crate) fn request_stop(&self) {
         let mut hooks = self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.abandoned.store(true, Ordering::SeqCst);
+        self.0.abandoned.cancel();
         let called = mem::take(&mut hooks.0);
         drop(hooks);
         for hook in called {
@@ -175,8 +108,106 @@ impl CancelToken {
     }
 }
 
+/// What a handler has at hand while it works on one request. Clones are the same context.
+#[derive(Debug, Clone)]
+pub struct Context {
+    request_id: i32,
+    token: CancelToken,
+    said: Arc<Mutex<Vec<u8>>>,
+    pub(crate) span: tracing::Span,
+}
+
+impl Context {
+    pub(crate) fn new(request_id: i32) -> Self {
+        let span = tracing::info_span!("request", id = request_id);
+        Self { request_id, token: CancelToken::new(), said: Arc::default(), span }
+    }
+
+    /// The number that Bazel gave the request.
+    pub fn request_id(&self) -> i32 {
+        self.request_id
+    }
+
+    /// The request's token, for code that needs no more of the context.
+    pub fn token(&self) -> &CancelToken {
+        &self.token
+    }
+
+    /// As [`CancelToken::check`].
+    ///
+    /// # Errors
+    ///
+    /// [`Abandoned`] once nobody waits for the request.
+    pub fn check(&self) -> Result<(), Abandoned> {
+        self.token.check()
+    }
+
+    /// As [`CancelToken::publish`].
+    ///
+    /// # Errors
+    ///
+    /// [`Abandoned`] if nobody waits for the request; `f` did not run.
+    pub fn publish<T>(&self, f: impl FnOnce() -> T) -> Result<T, Abandoned> {
+        self.token.publish(f)
+    }
+
+    /// Where messages for the user go: they stand before the reply's own text. Standard output
+    /// is not at hand, and standard error is the log of all requests.
+    pub fn output(&self) -> impl Write + Send + use<> {
+        Said(Arc::clone(&self.said))
+    }
+
+    /// The reply after what was said before.
+    fn complete(&self, mut reply: Reply) -> Reply {
+        let said = mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        if !said.is_empty() {
+            reply.output.insert_str(0, &String::from_utf8_lossy(&said));
+        }
+        reply
+    }
+
+    /// Runs a step of the request's work. A panic costs this one request; the panic
+    /// hook has by then written where it happened to standard error.
+    pub(crate) fn run<T>(&self, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Outcome> {
+        if self.token.is_abandoned() {
+            return Err(Outcome::Abandoned);
+        }
+        let _entered = self.span.enter();
+        match catch(step) {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(match error.into_reply() {
+                Ok(reply) => Outcome::Replied(self.complete(reply)),
+                Err(Abandoned) => Outcome::Abandoned,
+            }),
+            Err(message) => Err(Outcome::Panicked(message)),
+        }
+    }
+
+    /// Runs the step that ends in a reply.
+    pub(crate) fn finish(&self, step: impl FnOnce() -> Result<Reply, Error>) -> Outcome {
+        match self.run(step) {
+            Ok(reply) => Outcome::Replied(self.complete(reply)),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The handler answered.
     Replied(Reply),
@@ -186,42 +217,25 @@ pub enum Outcome {
     Panicked(String),
 }
 
-/// Calls the handler. A panic costs this one request; the panic
-/// hook has by then written where it happened to standard error.
-pub(crate) fn call(handler: &impl Handler, request: &WorkRequest, cancel: &CancelToken) -> Outcome {
-    if cancel.is_abandoned() {
-        return Outcome::Abandoned;
-    }
-    match catch(|| handler.handle(request, cancel)) {
-        Ok(Ok(reply)) => Outcome::Replied(reply),
-        Ok(Err(Abandoned)) => Outcome::Abandoned,
-        Err(message) => Outcome::Panicked(message),
-    }
-}
-
-/// The handler's outputs, or the message of its panic.
-pub(crate) fn outputs(
-    handler: &impl Handler,
-    request: &WorkRequest,
-) -> Result<Vec<PathBuf>, String> {
-    catch(|| handler.outputs(request))
-}
-
-/// The reply to a request that made the handler panic.
-pub(crate) fn panic_reply(message: &str) -> Reply {
-    Reply {
-        exit_code: INTERNAL_ERROR,
-        output: format!("the worker panicked: {message}\nThis is a bug in the worker.\n"),
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replied(reply) => f.write_str(&reply.output),
+            Self::Abandoned => Abandoned.fmt(f),
+            Self::Panicked(message) => {
+                write!(f, "the worker panicked: {message}\nThis is a bug in the worker.\n")
+            }
+        }
     }
 }
 
-fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     // The handler's shared state is its own affair: a poisoned lock tells it what
     // happened, and no state of this crate is reachable from inside.
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(panic_message)
 }
 
-pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
+fn panic_message(payload: Box<dyn Any + Send>) -> String {
     let payload = match payload.downcast::<String>() {
         Ok(text) => return *text,
         Err(other) => other,
@@ -235,110 +249,5 @@ pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hooks_are_called_once_the_job_is_abandoned_or_at_once() {
-        let token = CancelToken::new();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let hook = |name: &'static str| {
-            let sender = sender.clone();
-            move || sender.send(name).unwrap()
-        };
-        token.on_abandon(hook("before"));
-        assert!(receiver.try_recv().is_err());
-        token.abandon();
-        token.abandon();
-        token.on_abandon(hook("after"));
-        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["before", "after"]);
-    }
-
-    #[test]
-    fn output_is_cut_at_a_character_below_64_kib() {
-        let cases = [
-            ("short".to_owned(), false),
-            ("x".repeat(MAX_OUTPUT - 1), false),
-            ("x".repeat(MAX_OUTPUT), true),
-            ("é".repeat(MAX_OUTPUT), true),
-            (format!("x{}", "日本".repeat(MAX_OUTPUT)), true),
-        ];
-        for (output, cut) in cases {
-            let head: String = output.chars().take(100).collect();
-            let length = output.len();
-            let response = Reply { exit_code: 1, output }.into_response(7);
-            assert!(response.output.len() < MAX_OUTPUT);
-            assert!(response.output.starts_with(&head));
-            assert_eq!(response.output.ends_with("bytes in all]\n"), cut, "{length}");
-            assert_eq!((response.exit_code, response.request_id), (1, 7));
-        }
-    }
-
-    #[test]
-    fn nothing_is_published_after_abandon() {
-        let token = CancelToken::new();
-        assert_eq!(token.publish(|| 5), Ok(5));
-        token.clone().abandon();
-        assert_eq!(token.publish(|| unreachable!("published")), Err::<(), _>(Abandoned));
-        assert_eq!(token.check(), Err(Abandoned));
-    }
-
-    #[test]
-    fn abandon_waits_for_a_publish_that_has_begun() {
-        let token = CancelToken::new();
-        let published = AtomicBool::new(false);
-        let (begun, begins) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                token.publish(|| {
-                    begun.send(()).unwrap();
-                    while !token.is_abandoned() {
-                        std::thread::yield_now();
-                    }
-                    published.store(true, Ordering::SeqCst);
-                })
-            });
-            begins.recv().unwrap();
-            token.abandon();
-            assert!(published.load(Ordering::SeqCst));
-        });
-    }
-
-    #[test]
-    fn a_panic_while_publishing_leaves_the_token_usable() {
-        let token = CancelToken::new();
-        let panicked = catch(|| token.publish(|| panic!("half way")));
-        assert_eq!(panicked.map(|_: Result<(), _>| ()), Err("half way".to_owned()));
-        assert_eq!(token.publish(|| 1), Ok(1));
-        token.abandon();
-    }
-
-    #[test]
-    fn a_handler_is_not_called_for_what_is_abandoned_already() {
-        struct Eager;
-        impl Handler for Eager {
-            fn handle(&self, _: &WorkRequest, _: &CancelToken) -> Result<Reply, Abandoned> {
-                Ok(Reply::default())
-            }
-        }
-        let token = CancelToken::new();
-        let request = WorkRequest::default();
-        assert_eq!(call(&Eager, &request, &token), Outcome::Replied(Reply::default()));
-        token.abandon();
-        assert_eq!(call(&Eager, &request, &token), Outcome::Abandoned);
-    }
-
-    #[test]
-    fn the_message_of_any_panic_is_found() {
-        struct Bomb;
-        impl Drop for Bomb {
-            fn drop(&mut self) {
-                panic!("dropped");
-            }
-        }
-        assert_eq!(catch(|| panic!("plain")), Err::<(), _>("plain".to_owned()));
-        assert_eq!(catch(|| panic!("number {}", 5)), Err::<(), _>("number 5".to_owned()));
-        let unknown = catch(|| panic::panic_any(Bomb));
-        assert_eq!(unknown, Err::<(), _>("(no message)".to_owned()));
-    }
-}
+#[path = "job_tests.rs"]
+mod tests;

@@ -7,39 +7,103 @@
 //! - A digest is Base64 of the bytes that the protobuf protocol would send.
 //! - Bazel 4 writes nothing between two objects, later ones write a newline: an object is read as
 //!   soon as its last brace is there, and a response ends with a newline.
+//! - Braces and strings alone decide where an object ends. What is wrong inside costs that request.
 //! - Bazel takes no notice of `wasCancelled`; it is written for other executors.
 
-use std::io::{self, BufReader, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Deserializer, Map, Value, json};
+use bytes::{Buf as _, Bytes, BytesMut};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value, json};
 
-use crate::codec::{FrameError, Incoming};
+use crate::codec::FrameError;
 use crate::messages::{Input, WorkRequest, WorkResponse};
 
-/// Reads requests of at most `limit` bytes, one with each call, until there is none.
-pub(crate) fn requests(
-    input: impl Read,
-    limit: u64,
-) -> impl FnMut() -> Result<Option<Incoming>, FrameError> {
-    let left = Arc::new(AtomicU64::new(limit));
-    let limited = Limited { input, left: Arc::clone(&left) };
-    let mut values = Deserializer::from_reader(BufReader::new(limited)).into_iter::<Value>();
-    move || {
-        left.store(limit, Ordering::Relaxed);
-        match values.next() {
-            None => Ok(None),
-            Some(Ok(Value::Object(fields))) => decode(fields).map(Some),
-            Some(Ok(_)) => Err(FrameError::Json("a request is no object".to_owned())),
-            Some(Err(error)) if error.is_eof() => {
-                Err(FrameError::Json("the input ended inside a request".to_owned()))
+/// Finds where objects end.
+#[derive(Debug, Default)]
+pub(crate) struct Scanner {
+    /// How many bytes of the object have been looked at.
+    seen: usize,
+    depth: usize,
+    in_string: bool,
+    /// Whether the byte before is a backslash that escapes the next.
+    escaped: bool,
+}
+
+impl Scanner {
+    /// Takes the first object's text from what has arrived; `None` until all of it has.
+    pub(crate) fn take(
+        &mut self,
+        arrived: &mut BytesMut,
+        limit: u64,
+    ) -> Result<Option<Bytes>, FrameError> {
+        if self.seen == 0 {
+            let between =
+                |byte: &u8| byte.is_ascii_whitespace() || b"\0\xef\xbb\xbf".contains(byte);
+            let start = arrived.iter().position(|byte| !between(byte)).unwrap_or(arrived.len());
+            arrived.advance(start);
+            if arrived.first().is_some_and(|byte| *byte != b'{') {
+                return Err(FrameError::Json("a request is no object".to_owned()));
             }
-            Some(Err(error)) => Err(FrameError::Json(error.to_string())),
         }
+        while let Some(byte) = arrived.get(self.seen) {
+            self.seen += 1;
+            if self.ends_with(*byte) {
+                let length = std::mem::take(self).seen;
+                return Ok(Some(arrived.split_to(length).freeze()));
+            }
+        }
+        let length = arrived.len() as u64;
+        if length > limit { Err(FrameError::TooLarge { length, limit }) } else { Ok(None) }
     }
+
+    fn ends_with(&mut self, byte: u8) -> bool {
+        if self.in_string {
+            self.in_string = self.escaped || byte != b'"';
+            self.escaped = !self.escaped && byte == b'\\';
+            return false;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth -= 1,
+            _ => {}
+        }
+        self.depth == 0
+    }
+}
+
+/// A request's number and whether it is a cancel, as far as that can be read: 0 and no cancel,
+/// otherwise.
+pub(crate) fn route(text: &[u8]) -> (i32, bool) {
+    // What is wrong is said when the request is decoded.
+    let (mut fields, _) = fields(text, &["requestId", "request_id", "cancel"]);
+    let cancel = matches!(fields.get("cancel"), Some(Value::Bool(true)));
+    (number(&field(&mut fields, "requestId", "request_id")).unwrap_or(0), cancel)
+}
+
+/// Reads a request; the error says what is wrong with it.
+pub(crate) fn decode(text: &[u8]) -> Result<WorkRequest, String> {
+    let known = ["arguments", "inputs", "requestId", "request_id", "cancel", "verbosity"];
+    let known = [&known[..], &["sandboxDir", "sandbox_dir"]].concat();
+    let (mut fields, read) = fields(text, &known);
+    read?;
+    let arguments = list(field(&mut fields, "arguments", ""))?.into_iter().map(self::text);
+    let inputs = list(field(&mut fields, "inputs", ""))?.into_iter().map(input);
+    let cancel = field(&mut fields, "cancel", "");
+    Ok(WorkRequest {
+        arguments: arguments.collect::<Result<_, _>>()?,
+        inputs: inputs.collect::<Result<_, _>>()?,
+        request_id: number(&field(&mut fields, "requestId", "request_id"))?,
+        cancel: cancel
+            .as_bool()
+            .or(cancel.is_null().then_some(false))
+            .ok_or_else(|| format!("`cancel` is {cancel}, neither true nor false"))?,
+        verbosity: number(&field(&mut fields, "verbosity", ""))?,
+        sandbox_dir: self::text(field(&mut fields, "sandboxDir", "sandbox_dir"))?,
+    })
 }
 
 /// A response as Bazel reads it, with a newline after it.
@@ -52,49 +116,45 @@ pub(crate) fn encode(response: &WorkResponse) -> Vec<u8> {
     format!("{object}\n").into_bytes()
 }
 
-/// A reader that gives out no more than is left.
-struct Limited<R> {
-    input: R,
-    left: Arc<AtomicU64>,
+/// The known fields of an object, up to the first mistake in it.
+fn fields(text: &[u8], known: &[&str]) -> (Map<String, Value>, Result<(), String>) {
+    let mut fields = Map::new();
+    let known = Known { known, fields: &mut fields };
+    let read = known.deserialize(&mut serde_json::Deserializer::from_slice(text));
+    (fields, read.map_err(|error| error.to_string()))
 }
 
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.left.load(Ordering::Relaxed);
-        if left == 0 {
-            return Err(io::Error::other("a request is above the limit"));
+/// Reads known fields. Others are skipped without recursion, however deep they are.
+struct Known<'a> {
+    known: &'a [&'a str],
+    fields: &'a mut Map<String, Value>,
+}
+
+impl<'de> DeserializeSeed<'de> for Known<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Known<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            if self.known.contains(&&*name) {
+                self.fields.insert(name, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
         }
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.input.read(&mut buffer[..most])?;
-        self.left.store(left - read as u64, Ordering::Relaxed);
-        Ok(read)
+        Ok(())
     }
-}
-
-fn decode(mut fields: Map<String, Value>) -> Result<Incoming, FrameError> {
-    let id = field(&mut fields, "requestId", "request_id");
-    let request_id = number(&id).map_err(FrameError::Json)?;
-    let cancel = matches!(fields.get("cancel"), Some(Value::Bool(true)));
-    if cancel {
-        return Ok(Incoming::Request(WorkRequest { request_id, cancel, ..WorkRequest::default() }));
-    }
-    Ok(match request(request_id, fields) {
-        Ok(request) => Incoming::Request(request),
-        Err(reason) => Incoming::Unreadable { request_id, reason },
-    })
-}
-
-fn request(request_id: i32, mut fields: Map<String, Value>) -> Result<WorkRequest, String> {
-    let arguments = list(field(&mut fields, "arguments", ""))?.into_iter().map(text);
-    let inputs = list(field(&mut fields, "inputs", ""))?.into_iter().map(input);
-    Ok(WorkRequest {
-        arguments: arguments.collect::<Result<_, _>>()?,
-        inputs: inputs.collect::<Result<_, _>>()?,
-        request_id,
-        cancel: false,
-        verbosity: number(&field(&mut fields, "verbosity", ""))?,
-        sandbox_dir: text(field(&mut fields, "sandboxDir", "sandbox_dir"))?,
-    })
 }
 
 fn input(value: Value) -> Result<Input, String> {
@@ -130,7 +190,7 @@ fn text(value: Value) -> Result<String, String> {
     }
 }
 
-/// A number; in JSON of protobuf it may be written as text.
+/// A number; in JSON of protobuf it may be written as text, or with a fraction of zero.
 fn number(value: &Value) -> Result<i32, String> {
     let number = match value {
         Value::Null => Some(0),
@@ -138,6 +198,8 @@ fn number(value: &Value) -> Result<i32, String> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
+    let float = || value.as_f64().filter(|float| float.fract() == 0.0);
+    let number = number.or_else(|| format!("{:.0}", float()?).parse().ok());
     number.ok_or_else(|| format!("{value} is no number of 32 bits"))
 }
 

@@ -2,8 +2,16 @@
 
 use super::*;
 
-fn read(text: &str) -> Result<Option<Incoming>, FrameError> {
-    requests(text.as_bytes(), 1 << 20)()
+/// The first request: its number, whether it is a cancel, and the rest or what is wrong with it.
+type Read = (i32, bool, Result<WorkRequest, String>);
+
+fn read(text: impl AsRef<[u8]>) -> Result<Option<Read>, FrameError> {
+    let mut arrived = BytesMut::from(text.as_ref());
+    let body = Scanner::default().take(&mut arrived, 1 << 20)?;
+    Ok(body.map(|body| {
+        let (id, cancel) = route(&body);
+        (id, cancel, decode(&body))
+    }))
 }
 
 #[test]
@@ -30,15 +38,29 @@ fn requests_are_read_in_every_spelling() {
             all,
         ),
         (
-            r#"{"requestId":-3,"cancel":true,"arguments":17}"#,
-            WorkRequest { request_id: -3, cancel: true, ..WorkRequest::default() },
-        ),
-        (
             r#"{"arguments":null,"inputs":null,"requestId":null,"sandboxDir":null}"#,
             WorkRequest::default(),
         ),
     ] {
-        assert_eq!(read(text).unwrap(), Some(Incoming::Request(request)), "{text}");
+        let expected = (request.request_id, false, Ok(request));
+        assert_eq!(read(text).unwrap(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_cancel_is_heard_whatever_else_is_said() {
+    let read =
+        read(r#"{"requestId":-3,"cancel":true,"arguments":17,"inputs":[{"path":"\ud800"}]}"#);
+    assert!(matches!(read, Ok(Some((-3, true, Err(_))))), "{read:?}");
+}
+
+#[test]
+fn an_unknown_field_may_be_of_any_depth() {
+    for depth in [100, 200, 100_000] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let text = format!(r#"{{"requestId":5,"future":{open}{close},"arguments":["a"]}}"#);
+        let Some((5, false, Ok(request))) = read(text).unwrap() else { panic!("{depth}") };
+        assert_eq!(request.arguments, ["a"]);
     }
 }
 
@@ -50,45 +72,72 @@ fn a_request_that_cannot_be_understood_costs_itself() {
         (r#""inputs":[1]"#, "no object"),
         (r#""inputs":[{"digest":"!"}]"#, "Base64"),
         (r#""verbosity":3000000000"#, "32 bits"),
+        (r#""verbosity":1e400"#, "out of range"),
+        (r#""verbosity":1.5"#, "32 bits"),
         (r#""sandboxDir":[]"#, "no text"),
+        (r#""cancel":"true""#, "neither true nor false"),
+        (r#""arguments":["\ud800"]"#, "escape"),
+        (r#""arguments":["\x"]"#, "escape"),
+        (r#""arguments":[,]"#, "expected"),
     ] {
-        match read(&format!(r#"{{{fields},"requestId":4}}"#)) {
-            Ok(Some(Incoming::Unreadable { request_id: 4, reason })) => {
-                assert!(reason.contains(said), "{fields}: {reason}");
-            }
-            other => panic!("{fields}: {other:?}"),
+        let text = format!(r#"{{"requestId":4,{fields}}}"#);
+        match read(&text) {
+            Ok(Some((4, false, Err(reason)))) => assert!(reason.contains(said), "{reason}"),
+            other => panic!("{text}: {other:?}"),
         }
+    }
+    let read = read(b"{\"arguments\":[\"\xff\"],\"requestId\":4}");
+    assert!(matches!(read, Ok(Some((4, false, Err(_))))), "{read:?}");
+}
+
+#[test]
+fn a_number_that_cannot_be_read_is_0() {
+    for (id, number, fine) in [
+        ("5.0", 5, true),
+        ("5e0", 5, true),
+        ("\"5\"", 5, true),
+        ("-0.0", 0, true),
+        ("null", 0, true),
+        ("2147483648", 0, false),
+        ("{}", 0, false),
+        ("\"x\"", 0, false),
+    ] {
+        let (read, cancel, request) = read(format!(r#"{{"requestId":{id}}}"#)).unwrap().unwrap();
+        assert_eq!((read, cancel, request.is_ok()), (number, false, fine), "{id}");
     }
 }
 
 #[test]
-fn what_is_no_request_ends_the_input() {
-    for (text, said) in [
-        ("[]", "no object"),
-        ("7", "no object"),
-        ("{", "ended inside"),
-        (r#"{"a":"#, "ended inside"),
-        (r#"{"requestId":{}}"#, "32 bits"),
-        (r#"{"arguments":["\ud800"]}"#, "escape"),
-        ("junk", "expected"),
-    ] {
+fn what_is_no_object_ends_the_input() {
+    for text in ["[]", "7", "junk", "\"\"", "}"] {
         let error = read(text).unwrap_err().to_string();
-        assert!(error.contains(said), "{text}: {error}");
+        assert!(error.contains("no object"), "{text}: {error}");
     }
-    assert_eq!(read(" \n").unwrap(), None);
+    for text in ["{", r#"{"a":"#, r#"{"a":"}"#, r#"{"a":"\"}"#, " \n", "\0", "\u{feff}"] {
+        assert_eq!(read(text).unwrap(), None, "{text}");
+    }
+}
+
+#[test]
+fn objects_follow_each_other_and_may_be_anywhere_in_the_stream() {
+    let text = "\u{feff}{\"requestId\":1}{\"requestId\":2,\"x\":\"}\\\"]\"}\0\n {\"a\":[{}],\"requestId\":3} ";
+    let (mut scanner, mut arrived, mut read) = (Scanner::default(), BytesMut::new(), vec![]);
+    for byte in text.bytes() {
+        arrived.extend([byte]);
+        if let Some(body) = scanner.take(&mut arrived, 100).unwrap() {
+            read.push(route(&body).0);
+        }
+    }
+    assert_eq!(read, [1, 2, 3]);
 }
 
 #[test]
 fn each_request_has_the_limit_for_itself() {
     let request = format!(r#"{{"arguments":["{}"]}}"#, "x".repeat(600));
-    let text = request.repeat(3);
-    let mut within = requests(text.as_bytes(), 2000);
-    for _ in 0..3 {
-        assert!(matches!(within(), Ok(Some(Incoming::Request(_)))));
-    }
-    assert!(matches!(within(), Ok(None)));
-    let error = requests(text.as_bytes(), 300)().unwrap_err().to_string();
-    assert!(error.contains("limit"), "{error}");
+    let read = |mut arrived: BytesMut| Scanner::default().take(&mut arrived, 700);
+    assert!(read(BytesMut::from(&*request.repeat(3))).unwrap().is_some());
+    let error = read(BytesMut::from(&*format!("{{\"a\":\"{}", "x".repeat(700)))).unwrap_err();
+    assert!(matches!(error, FrameError::TooLarge { .. }), "{error}");
 }
 
 #[test]

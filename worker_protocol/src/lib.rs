@@ -1,8 +1,10 @@
-//! A [Bazel persistent worker] runtime: implement [`Handler`], call [`serve`].
+//! A [Bazel persistent worker] runtime: implement [`Handler`], call [`main`].
 //!
 //! The worker is multiplexed, cancellable and fit for multiplex sandboxing; it
 //! serves a Bazel that uses none of these as well. It speaks the protobuf
-//! protocol and, with the feature `json`, the JSON one: see [`Protocol`].
+//! protocol and, with the feature `json`, the JSON one: see [`Protocol`]. It runs on [tokio], with
+//! a runtime of its own ([`main`], [`serve`]) or the caller's ([`serve_async`], [`run`]); handlers
+//! are ordinary blocking code, or asynchronous ([`Async`]). For Unix only.
 //!
 //! # The protocol
 //!
@@ -25,9 +27,10 @@
 //!   in whatever order they end. The exceptions are named below. [`state`];
 //!   `every_schedule_keeps_the_rules`, `every_id_is_echoed`,
 //!   `answers_come_in_the_order_of_the_ends`.
-//! - **Reading never waits**, not for a slot, not for a job, not for Bazel to
-//!   take a response: a cancel would be stuck behind what it is meant to stop.
-//!   `threads`; `cancels_are_heard_while_all_slots_are_busy`,
+//! - **Reading never waits**, not for a slot, not for a job, not for a request to be understood,
+//!   not for Bazel to take a response: a cancel would be stuck behind what it is meant to stop.
+//!   `worker`; `cancels_are_heard_while_all_slots_are_busy`,
+//!   `a_request_that_is_slow_to_prepare_holds_up_no_other`,
 //!   `requests_are_read_although_no_answer_is`.
 //! - **A number comes again** while its first request still runs: Bazel before
 //!   8.3, after Ctrl-C. The first is abandoned and never answered, since its answer
@@ -35,7 +38,7 @@
 //!   `a_reused_id_abandons_the_old_request_unanswered`.
 //! - **An output comes again** under another number. The first request is
 //!   abandoned and answered as failed; the second starts when the first has ended.
-//!   [`state`], [`Handler::outputs`];
+//!   [`state`], [`Handler::prepare`];
 //!   `a_reused_output_waits_until_the_old_request_has_stopped`.
 //! - **Outputs appear** under the token's lock, so that an abandoned request
 //!   publishes nothing. [`CancelToken::publish`]; `nothing_is_published_after_abandon`.
@@ -46,70 +49,62 @@
 //!   `a_cancel_after_publishing_gets_the_ordinary_answer`.
 //! - **Sandboxing**. `sandbox_dir` stands before every relative path that the
 //!   handler touches; the working directory is the process's and never changes.
-//!   [`Handler`]; the example below.
-//! - **The end**. The end of input ends the worker within a second, whatever
-//!   still runs, and SIGTERM does at once; nothing new starts. [`serve`],
-//!   [`Options::close_grace`]; `the_end_of_input_is_exit_code_0`,
-//!   `a_signal_ends_the_worker`.
+//!   [`Request::path`]; the example below.
+//! - **The end**. At the end of input the worker finishes and answers what it was sent, and ends
+//!   ([`OnClose`]). Once nobody reads its answers it ends within a second, whatever still runs;
+//!   SIGTERM ends it at once. [`serve`]; `the_end_of_input_is_exit_code_0`,
+//!   `a_worker_whose_answers_nobody_reads_ends`, `a_signal_ends_the_worker`.
 //! - **Text** is UTF-8, or Bazel kills the worker, and below 64 KiB. [`Reply`];
 //!   `output_is_cut_at_a_character_below_64_kib`.
 //! - **Failures**. A panic costs its own request, and so does a request that
-//!   cannot be decoded as long as its number can. Broken frames and a closed standard
-//!   output end the worker, with the reason on standard error. `job`, [`codec`],
+//!   cannot be decoded as long as its number can. Broken frames end the worker, with the reason on
+//!   standard error. `job`, [`codec`],
 //!   [`ServeError`]; `a_panic_costs_one_request`, `an_unreadable_request_costs_itself`,
-//!   `broken_input_is_exit_code_3_and_a_message`,
-//!   `a_closed_standard_output_is_exit_code_3_and_a_message`.
+//!   `broken_input_is_exit_code_3_and_a_message`.
 //!
 //! # Example
 //!
-//! [`serve`] takes over standard input and output; [`run`] does the same for any
-//! streams, here two pipes:
+//! ```no_run
+//! use std::path::PathBuf;
+//! use std::process::ExitCode;
 //!
-//! ```
-//! use std::io::{Read, pipe};
-//! use std::path::Path;
+//! use worker_protocol::{Context, Error, Handler, Options, Reply, Request};
 //!
-//! use worker_protocol::messages::{WorkRequest, WorkResponse};
-//! use worker_protocol::{Abandoned, CancelToken, Exit, Handler, Options, Reply};
-//!
+//! /// Makes empty files.
 //! struct Touch;
 //!
 //! impl Handler for Touch {
-//!     fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
-//!         for path in &request.arguments {
-//!             let path = Path::new(&request.sandbox_dir).join(path);
-//!             if let Err(error) = cancel.publish(|| std::fs::write(&path, ""))? {
-//!                 return Ok(Reply { exit_code: 1, output: error.to_string() });
-//!             }
+//!     type Job = Vec<PathBuf>;
+//!
+//!     fn prepare(&self, request: Request) -> Result<(Vec<PathBuf>, Self::Job), Error> {
+//!         let arguments = request.expanded_arguments()?;
+//!         let files: Vec<_> = arguments.iter().map(|file| request.path(file)).collect();
+//!         Ok((files.clone(), files))
+//!     }
+//!
+//!     fn handle(&self, files: Self::Job, context: &Context) -> Result<Reply, Error> {
+//!         for file in files {
+//!             context.publish(|| std::fs::write(&file, ""))??;
 //!         }
 //!         Ok(Reply::default())
 //!     }
 //! }
 //!
-//! # use prost::Message;
-//! # use std::io::Write;
-//! let (input, mut to_worker) = pipe()?;
-//! let (mut from_worker, output) = pipe()?;
-//! let worker = std::thread::spawn(|| {
-//!     worker_protocol::run(Touch, input, output, Options::default())
-//! });
-//!
-//! let request = WorkRequest { request_id: 7, ..WorkRequest::default() };
-//! to_worker.write_all(&request.encode_length_delimited_to_vec())?;
-//! let mut response = [0; 3];
-//! from_worker.read_exact(&mut response)?;
-//! assert_eq!(WorkResponse::decode_length_delimited(&response[..])?.request_id, 7);
-//!
-//! drop(to_worker);
-//! assert_eq!(worker.join().unwrap()?, Exit::Clean);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! fn main() -> ExitCode {
+//!     worker_protocol::main(Touch, Options::default())
+//! }
 //! ```
 //!
-//! `examples/concat.rs` is a complete program, with [`main`].
+//! `examples/concat.rs` is a complete program. [`testing`] has a Bazel for the tests of a handler.
 //!
 //! [Bazel persistent worker]: https://bazel.build/remote/persistent
+//! [tokio]: https://tokio.rs
+
+#[cfg(not(unix))]
+compile_error!("worker_protocol is for Unix: Bazel's workers on Windows have other streams");
 
 pub mod codec;
+mod handler;
 mod job;
 #[cfg(feature = "json")]
 mod json;
@@ -117,22 +112,30 @@ mod json;
 #[allow(clippy::pedantic, reason = "generated by prost from proto/worker_protocol.proto")]
 #[rustfmt::skip]
 pub mod messages;
-mod paths;
+mod params;
 mod program;
 mod protocol;
+mod reply;
+mod request;
 mod runtime;
-mod signals;
 pub mod state;
 mod stdio;
-mod threads;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod worker;
 
-pub use job::{Abandoned, CancelToken, Handler, INTERNAL_ERROR, MAX_OUTPUT, Outcome, Reply};
-pub use paths::normal_path;
+pub use handler::{Async, AsyncHandler, Handler};
+pub use job::{Abandoned, CancelToken, Context, Outcome};
+pub use params::{MAX_PARAMS, read_params_file};
 pub use program::main;
+/// The implementation of protobuf that [`messages`] are made with.
+pub use prost;
 pub use protocol::Protocol;
-pub use runtime::{Exit, Options, ServeError, run, serve};
+pub use reply::{Error, INTERNAL_ERROR, MAX_OUTPUT, Reply};
+pub use request::Request;
+pub use runtime::{Exit, OnClose, Options, ServeError, run, serve, serve_async};
 
-/// The example in the README is compiled.
+/// The examples in the README are compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,15 +1,15 @@
-//! In which form requests and responses are written.
+//! In which form requests and responses are written, and how the worker reads them.
 
-use std::io::{BufReader, Read};
-
+use bytes::{Bytes, BytesMut};
 use prost::Message as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::codec::{self, FrameError, Incoming};
+use crate::codec::{self, FrameError};
 #[cfg(feature = "json")]
 use crate::json;
-use crate::messages::WorkResponse;
+use crate::messages::{WorkRequest, WorkResponse};
 
-/// Every so many bytes of requests cost one system call.
+/// How many bytes of requests cost one system call.
 const READ_BUFFER: usize = 64 << 10;
 
 /// The form of messages, which an action asks for by the execution requirement
@@ -26,20 +26,43 @@ pub enum Protocol {
     Json,
 }
 
+/// A message from Bazel, read as far as the event loop has to know it.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) id: i32,
+    pub(crate) cancel: bool,
+    /// The whole message.
+    pub(crate) body: Bytes,
+}
+
+/// The fields that are needed to route a message; all others are skipped unseen.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Envelope {
+    #[prost(int32, tag = "3")]
+    request_id: i32,
+    #[prost(bool, tag = "4")]
+    cancel: bool,
+}
+
 impl Protocol {
-    /// Reads a request of at most `limit` bytes with each call, until there is none.
-    pub(crate) fn requests(
-        self,
-        input: impl Read + Send + 'static,
-        limit: u64,
-    ) -> Box<dyn FnMut() -> Result<Option<Incoming>, FrameError>> {
-        match self {
-            Self::Protobuf => {
-                let mut input = BufReader::with_capacity(READ_BUFFER, input);
-                Box::new(move || codec::read_request(&mut input, limit))
-            }
+    fn route(self, body: Bytes) -> Result<Incoming, FrameError> {
+        let (id, cancel) = match self {
+            // A message without a number could not be answered, and Bazel would wait for ever.
+            Self::Protobuf => Envelope::decode(&*body)
+                .map(|Envelope { request_id, cancel }| (request_id, cancel))
+                .map_err(FrameError::Malformed)?,
             #[cfg(feature = "json")]
-            Self::Json => Box::new(json::requests(input, limit)),
+            Self::Json => json::route(&body),
+        };
+        Ok(Incoming { id, cancel, body })
+    }
+
+    /// Reads a whole request; the error says what is wrong with it.
+    pub(crate) fn decode(self, body: &[u8]) -> Result<WorkRequest, String> {
+        match self {
+            Self::Protobuf => WorkRequest::decode(body).map_err(|error| error.to_string()),
+            #[cfg(feature = "json")]
+            Self::Json => json::decode(body),
         }
     }
 
@@ -52,3 +75,68 @@ impl Protocol {
         }
     }
 }
+
+/// The messages of a stream.
+#[derive(Debug)]
+pub(crate) struct Messages<R> {
+    input: R,
+    arrived: BytesMut,
+    protocol: Protocol,
+    limit: u64,
+    #[cfg(feature = "json")]
+    scanner: json::Scanner,
+}
+
+impl<R: AsyncRead + Unpin> Messages<R> {
+    /// Messages of at most `limit` bytes.
+    pub(crate) fn new(input: R, protocol: Protocol, limit: u64) -> Self {
+        Self {
+            input,
+            arrived: BytesMut::new(),
+            protocol,
+            limit,
+            #[cfg(feature = "json")]
+            scanner: json::Scanner::default(),
+        }
+    }
+
+    /// The next message; `None` where the stream ends between two. May be dropped and called
+    /// again: nothing is lost.
+    pub(crate) async fn next(&mut self) -> Result<Option<Incoming>, FrameError> {
+        loop {
+            if let Some(body) = self.take()? {
+                // What follows does not keep the memory of a large message.
+                if body.len() > READ_BUFFER {
+                    self.arrived = BytesMut::from(&*self.arrived);
+                }
+                return self.protocol.route(body).map(Some);
+            }
+            self.arrived.reserve(READ_BUFFER / 2);
+            let read = self.input.read_buf(&mut self.arrived).await.map_err(FrameError::Io)?;
+            if read == 0 {
+                return self.end().map(|()| None);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+        match self.protocol {
+            Protocol::Protobuf => codec::take_frame(&mut self.arrived, self.limit),
+            #[cfg(feature = "json")]
+            Protocol::Json => self.scanner.take(&mut self.arrived, self.limit),
+        }
+    }
+
+    fn end(&self) -> Result<(), FrameError> {
+        match self.protocol {
+            _ if self.arrived.is_empty() => Ok(()),
+            Protocol::Protobuf => Err(codec::unfinished(&self.arrived)),
+            #[cfg(feature = "json")]
+            Protocol::Json => Err(FrameError::Json("the input ended inside a request".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

@@ -1,39 +1,59 @@
-//! The event loop: feeds the state machine and does what it says.
+//! The event loop: requests, answers, signals and deadlines.
 
-use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 
 use crate::codec::{FrameError, MAX_FRAME};
-use crate::job::{CancelToken, Handler};
+use crate::handler::Handler;
 use crate::messages::WorkResponse;
-use crate::protocol::Protocol;
-use crate::signals::Watch;
-use crate::state::{Action, Event, JobNumber, State};
+use crate::protocol::{Messages, Protocol};
+use crate::state::Event;
 use crate::stdio;
-use crate::threads::{self, Assignment, Notice, Pool, Work};
+use crate::worker::Worker;
 
 /// How long after a signal running jobs may take to remove their temporary files.
 const SIGNAL_GRACE: Duration = Duration::from_millis(50);
 
-/// How long, once no job is waited for, the last responses may take to be written.
-const FLUSH_GRACE: Duration = Duration::from_millis(50);
+/// What the end of input means for the requests that are not answered yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnClose {
+    /// They are finished and answered, as long as somebody reads the answers: a session can be
+    /// piped through. Bazel's death closes both streams, and is noticed at once.
+    #[default]
+    Drain,
+    /// They are abandoned.
+    Abandon,
+}
 
 /// What a worker may be told to do otherwise.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// How many requests run at once; the others wait. Default: as many as the
     /// process has processors.
     pub slots: NonZeroUsize,
     /// The form of messages. Default: protobuf.
     pub protocol: Protocol,
-    /// The longest frame accepted, in bytes. Default: [`MAX_FRAME`].
+    /// The longest message accepted, in bytes. Default: [`MAX_FRAME`].
     pub max_frame: u64,
-    /// How long the jobs may take to stop once the input has ended; what runs even
+    /// What the end of input means. Default: [`OnClose::Drain`].
+    pub on_close: OnClose,
+    /// How long abandoned jobs may take to stop once nobody reads answers; what runs even
     /// then is left to the end of the process. Default: 700 ms.
     pub close_grace: Duration,
 }
@@ -44,15 +64,50 @@ impl Default for Options {
             slots: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             protocol: Protocol::default(),
             max_frame: MAX_FRAME,
+            on_close: OnClose::default(),
             close_grace: Duration::from_millis(700),
         }
     }
 }
 
+impl Options {
+    /// Runs so many requests at once.
+    #[must_use]
+    pub fn slots(self, slots: NonZeroUsize) -> Self {
+        Self { slots, ..self }
+    }
+
+    /// Speaks this protocol.
+    #[must_use]
+    pub fn protocol(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
+    }
+
+    /// Accepts messages of so many bytes.
+    #[must_use]
+    pub fn max_frame(self, max_frame: u64) -> Self {
+        Self { max_frame, ..self }
+    }
+
+    /// Does this at the end of input.
+    #[must_use]
+    pub fn on_close(self, on_close: OnClose) -> Self {
+        Self { on_close, ..self }
+    }
+
+    /// Waits so long for abandoned jobs.
+    #[must_use]
+    pub fn close_grace(self, close_grace: Duration) -> Self {
+        Self { close_grace, ..self }
+    }
+}
+
 /// Why the worker ended as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
-    /// The input ended between two frames: Bazel has gone, or wants us to.
+    /// The input ended between two frames, or nobody reads the answers any more: Bazel has gone,
+    /// or wants us to.
     Clean,
     /// This signal came.
     Terminated(i32),
@@ -70,14 +125,15 @@ impl Exit {
 
 /// Why the worker could not go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServeError {
-    /// The streams, the signals or a thread could not be set up.
+    /// The streams, the signals or the runtime could not be set up.
     #[error("cannot start the worker: {0}")]
     Setup(#[source] io::Error),
     /// What Bazel sent is no frame.
     #[error("cannot read the requests: {0}")]
     Input(#[source] FrameError),
-    /// Bazel does not take the responses.
+    /// The responses cannot be written, although there may be somebody who reads them.
     #[error("cannot write a response: {0}")]
     Output(#[source] io::Error),
 }
@@ -89,7 +145,8 @@ impl ServeError {
     }
 }
 
-/// Serves Bazel on standard input and output until it has had enough.
+/// Serves Bazel on standard input and output until it has had enough, on a runtime of its own
+/// that runs on this thread.
 ///
 /// To be called once, before anything else is printed or read. `main` returns soon
 /// after this does: a job that would not stop in time still runs, and ends with
@@ -104,188 +161,196 @@ impl ServeError {
 /// Any [`ServeError`]; it has been written to standard error, where Bazel shows
 /// the user the end of the worker's log.
 pub fn serve(handler: impl Handler, options: Options) -> Result<Exit, ServeError> {
-    let served = serve_process(handler, options);
-    if let Err(error) = &served {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .thread_name("job")
+        // Requests that are prepared do not take the places of those that run.
+        .max_blocking_threads(2 * options.slots.get())
+        // Threads that wait for jobs sleep; they do not wake up to end.
+        .thread_keep_alive(Duration::MAX)
+        .build();
+    let served = match runtime {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve_async(handler, options));
+            // A job that did not stop in time is not waited for.
+            runtime.shutdown_background();
+            return served;
+        }
+        Err(error) => Err(ServeError::Setup(error)),
+    };
+    report(served)
+}
+
+/// As [`serve`], on the tokio runtime of the caller, which needs its I/O and time drivers. Jobs
+/// are run by [`spawn_blocking`](tokio::task::spawn_blocking).
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_async(handler: impl Handler, options: Options) -> Result<Exit, ServeError> {
+    report(serve_process(handler, options).await)
+}
+
+fn report(served: Result<Exit, ServeError>) -> Result<Exit, ServeError> {
+    served.inspect_err(|error| {
         // Without a standard error there is nobody left to tell.
         drop(writeln!(io::stderr(), "worker: {error}"));
-    }
-    served
-}
-
-fn serve_process(handler: impl Handler, options: Options) -> Result<Exit, ServeError> {
-    let stdio = stdio::take().map_err(ServeError::Setup)?;
-    let (notices, inbox) = mpsc::channel();
-    let told = notices.clone();
-    let _watch = Watch::start(move |signal| {
-        drop(told.send(Notice::Signal(signal)));
     })
-    .map_err(ServeError::Setup)?;
-    Worker::start(handler, stdio.input, stdio.output, options, notices)?.serve(&inbox)
 }
 
-/// Serves whoever writes `input` and reads `output`, without signals. Two threads
-/// own the streams and may outlive the call, blocked in a read or a write.
+async fn serve_process(handler: impl Handler, options: Options) -> Result<Exit, ServeError> {
+    let mut signals = Signals::catch().map_err(ServeError::Setup)?;
+    let stdio = stdio::take().map_err(ServeError::Setup)?;
+    let ends = Ends { signal: signals.next(), gone: stdio.reader.gone() };
+    serve_until(handler, stdio.input, stdio.output, options, ends, |_| {}).await
+}
+
+/// Serves whoever writes `input` and reads `output`, without signals, on the tokio runtime of
+/// the caller.
 ///
 /// # Errors
 ///
 /// Any [`ServeError`]; nothing is printed.
-pub fn run(
+pub async fn run(
     handler: impl Handler,
-    input: impl Read + Send + 'static,
-    output: impl Write + Send + 'static,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
     options: Options,
 ) -> Result<Exit, ServeError> {
-    let (notices, inbox) = mpsc::channel();
-    Worker::start(handler, input, output, options, notices)?.serve(&inbox)
+    let ends = Ends { signal: std::future::pending(), gone: std::future::pending() };
+    serve_until(handler, input, output, options, ends, |_| {}).await
 }
 
-/// The state machine and what its actions act upon.
-struct Worker<H> {
-    state: State,
-    pool: Pool<H>,
-    /// Requests that wait for a slot.
-    waiting: HashMap<JobNumber, Work>,
-    /// The tokens of the running jobs.
-    tokens: HashMap<JobNumber, CancelToken>,
-    last_job: u64,
-    /// To the writer; `None` once there is nothing more to answer.
-    responses: Option<Sender<WorkResponse>>,
-    /// Whether no job is waited for any longer.
-    stopped: bool,
-    /// Whether the writer has ended.
-    flushed: bool,
-    close_grace: Duration,
-    /// What [`Worker::serve`] will return, once that is known.
-    ending: Option<Result<Exit, ServeError>>,
-    /// When to stop waiting for jobs, or for the writer.
-    deadline: Option<Instant>,
+/// What ends a worker besides its streams: a signal's number, and that nobody reads responses.
+pub(crate) struct Ends<S, G> {
+    pub(crate) signal: S,
+    pub(crate) gone: G,
 }
 
-impl<H: Handler> Worker<H> {
-    fn start(
-        handler: H,
-        input: impl Read + Send + 'static,
-        output: impl Write + Send + 'static,
-        options: Options,
-        notices: Sender<Notice>,
-    ) -> Result<Self, ServeError> {
-        let handler = Arc::new(handler);
-        // Without a working directory, relative paths are at least comparable.
-        let base = env::current_dir().unwrap_or_default();
-        let (responses, unsent) = mpsc::channel();
-        let form = (options.protocol, options.max_frame);
-        threads::write(output, options.protocol, unsent, notices.clone())
-            .map_err(ServeError::Setup)?;
-        threads::read(Arc::clone(&handler), input, form, base, notices.clone())
-            .map_err(ServeError::Setup)?;
-        Ok(Self {
-            state: State::new(options.slots),
-            pool: Pool::new(handler, notices),
-            waiting: HashMap::new(),
-            tokens: HashMap::new(),
-            last_job: 0,
-            responses: Some(responses),
-            stopped: false,
-            flushed: false,
-            close_grace: options.close_grace,
-            ending: None,
-            deadline: None,
-        })
-    }
-
-    fn serve(mut self, inbox: &Receiver<Notice>) -> Result<Exit, ServeError> {
-        while !(self.stopped && self.flushed) {
-            match self.receive(inbox) {
-                Some(notice) => self.take(notice),
-                // The jobs have had their time; the answers already made get theirs.
-                None if !self.stopped => {
-                    self.stop();
-                    self.deadline = Some(Instant::now() + FLUSH_GRACE);
+/// `seen` is told how many messages have been dealt with.
+pub(crate) async fn serve_until(
+    handler: impl Handler,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    options: Options,
+    ends: Ends<impl Future<Output = i32>, impl Future<Output = ()>>,
+    seen: impl Fn(u64),
+) -> Result<Exit, ServeError> {
+    let (responses, unsent) = mpsc::unbounded_channel();
+    let (breaks, mut broken) = oneshot::channel();
+    let worker = Worker::new(handler, &options, responses);
+    let mut messages = Messages::new(input, options.protocol, options.max_frame);
+    let mut writing = pin!(write(output, options.protocol, unsent, breaks));
+    let (mut signal, mut gone) = (pin!(ends.signal), pin!(ends.gone));
+    // The first reason to end stands, unless a signal comes.
+    let mut ending = None;
+    let mut deadline: Option<Instant> = None;
+    let mut received = 0;
+    loop {
+        let signalled = matches!(ending, Some(Ok(Exit::Terminated(_))));
+        let why = tokio::select! {
+            message = messages.next(), if ending.is_none() => match message {
+                Ok(Some(message)) => {
+                    worker.receive(message);
+                    received += 1;
+                    seen(received);
+                    continue;
                 }
-                None => break,
-            }
-        }
-        self.ending.unwrap_or(Ok(Exit::Clean))
-    }
-
-    /// The next notice; `None` if there is none before the deadline.
-    fn receive(&self, inbox: &Receiver<Notice>) -> Option<Notice> {
-        match self.deadline {
-            // Cannot fail: the pool holds a sender.
-            None => inbox.recv().ok(),
-            Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())).ok(),
-        }
-    }
-
-    fn take(&mut self, notice: Notice) {
-        match notice {
-            Notice::Request { id, outputs, work } => {
-                self.last_job += 1;
-                let job = JobNumber(self.last_job);
-                self.waiting.insert(job, work);
-                self.feed(Event::Request { job, id, outputs });
-            }
-            Notice::Cancel { id } => self.feed(Event::Cancel { id }),
-            Notice::Finished { job, outcome } => {
-                self.tokens.remove(&job);
-                self.feed(Event::Finished { job, outcome });
-            }
-            Notice::InputEnded => self.end(Ok(Exit::Clean)),
-            Notice::InputBroken(error) => self.end(Err(ServeError::Input(error))),
-            Notice::OutputBroken(error) => {
-                self.responses = None;
-                self.flushed = true;
-                self.end(Err(ServeError::Output(error)));
-            }
-            Notice::Signal(signal) => {
-                self.ending = Some(Ok(Exit::Terminated(signal)));
-                self.deadline = Some(Instant::now() + SIGNAL_GRACE);
-                self.feed(Event::Closed);
-            }
-            Notice::Flushed => self.flushed = true,
-        }
-    }
-
-    /// Begins to end. The first reason stands: after Bazel has gone, a response
-    /// that cannot be written is no news.
-    fn end(&mut self, ending: Result<Exit, ServeError>) {
-        self.ending.get_or_insert(ending);
-        self.deadline.get_or_insert_with(|| Instant::now() + self.close_grace);
-        self.feed(Event::Closed);
-    }
-
-    fn feed(&mut self, event: Event) {
-        for action in self.state.handle(event) {
-            match action {
-                Action::Start { job } => self.start_job(job),
-                Action::Abandon { job } => {
-                    if let Some(token) = self.tokens.get(&job) {
-                        token.request_stop();
-                    }
+                Ok(None) if options.on_close == OnClose::Drain => {
+                    ending = Some(Ok(Exit::Clean));
+                    worker.tell(Event::Closed);
+                    continue;
                 }
-                Action::Forget { job } => drop(self.waiting.remove(&job)),
-                Action::Respond { response } => {
-                    if let Some(responses) = &self.responses {
-                        // If the writer is gone, its own notice is on the way.
-                        drop(responses.send(response));
-                    }
-                }
-                Action::Exit => self.stop(),
+                Ok(None) => Ok(Exit::Clean),
+                Err(error) => Err(ServeError::Input(error)),
+            },
+            // All is answered.
+            () = &mut writing => break,
+            () = &mut gone, if deadline.is_none() => Ok(Exit::Clean),
+            Ok(error) = &mut broken, if deadline.is_none() => match error.kind() {
+                io::ErrorKind::BrokenPipe => Ok(Exit::Clean),
+                _ => Err(ServeError::Output(error)),
+            },
+            number = &mut signal, if !signalled => {
+                ending = None;
+                Ok(Exit::Terminated(number))
             }
+            () = until(deadline) => break,
+        };
+        let grace = match why {
+            Ok(Exit::Terminated(_)) => SIGNAL_GRACE,
+            _ => options.close_grace,
+        };
+        let at = Instant::now() + grace;
+        deadline = Some(deadline.map_or(at, |earlier| earlier.min(at)));
+        ending.get_or_insert(why);
+        worker.tell(Event::Stopped);
+    }
+    ending.unwrap_or(Ok(Exit::Clean))
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes responses, whole and one after the other, until there are no more. It alone can reach
+/// `output`.
+async fn write(
+    mut output: impl AsyncWrite + Unpin,
+    protocol: Protocol,
+    mut unsent: UnboundedReceiver<WorkResponse>,
+    breaks: oneshot::Sender<io::Error>,
+) {
+    while let Some(response) = unsent.recv().await {
+        let written = output.write_all(&protocol.encode(&response)).await;
+        if let Err(error) = match written {
+            Ok(()) => output.flush().await,
+            failed => failed,
+        } {
+            drop(breaks.send(error));
+            break;
         }
     }
+    // What is left to wait for is the end of the jobs.
+    while unsent.recv().await.is_some() {}
+}
 
-    /// From here on nothing is answered; the writer ends with what it has.
-    fn stop(&mut self) {
-        self.stopped = true;
-        self.responses = None;
+/// SIGTERM and SIGINT. While this lives, the first is an event; after that, and once this is
+/// dropped, a signal ends the process as if nobody had caught it. Bazel waits
+/// without limit for a worker it has sent SIGTERM to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    default: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let default = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            flag::register_conditional_default(signal, Arc::clone(&default))?;
+        }
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, default })
     }
 
-    fn start_job(&mut self, job: JobNumber) {
-        let Some(work) = self.waiting.remove(&job) else { return };
-        let cancel = CancelToken::new();
-        self.tokens.insert(job, cancel.clone());
-        self.pool.start(Assignment { job, work, cancel }, self.tokens.len());
+    async fn next(&mut self) -> i32 {
+        let first = tokio::select! {
+            _ = self.terminate.recv() => SIGTERM,
+            _ = self.interrupt.recv() => SIGINT,
+        };
+        self.default.store(true, Ordering::SeqCst);
+        first
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.default.store(true, Ordering::SeqCst);
     }
 }
 

@@ -1,16 +1,20 @@
-//! The worker's state: what is queued, what runs, what each job's end means.
+//! The worker's state: what waits, what runs, what each job's end means.
 //!
 //! Events go in, actions come out; there is no I/O, no thread and no clock here,
 //! so every order of events can be simulated. Jobs are known by a number of our
 //! own, because a `request_id` comes again while its first request still runs.
+//!
+//! A job is prepared, then it runs. What it will write is known once it is prepared; that may
+//! happen in any order, but of two jobs that write one file the one that arrived later counts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::job::{INTERNAL_ERROR, Outcome, Reply, panic_reply};
+use crate::job::Outcome;
 use crate::messages::WorkResponse;
+use crate::reply::{INTERNAL_ERROR, Reply};
 
 /// Our own name for one request; never used twice, and later requests have
 /// greater ones.
@@ -19,6 +23,7 @@ pub struct JobNumber(pub u64);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Event {
     /// A request arrived.
     Request {
@@ -26,13 +31,19 @@ pub enum Event {
         job: JobNumber,
         /// Its `request_id`.
         id: i32,
-        /// The files it will write, in normal form (see [`crate::normal_path`]).
-        outputs: Vec<PathBuf>,
     },
     /// A cancel arrived.
     Cancel {
         /// Its `request_id`.
         id: i32,
+    },
+    /// A job was prepared.
+    Prepared {
+        /// The job.
+        job: JobNumber,
+        /// The files it will write, each path in one spelling; or its end, if there is nothing
+        /// to run.
+        outputs: Result<Vec<PathBuf>, Outcome>,
     },
     /// A started job ended; it touches no file any more.
     Finished {
@@ -41,13 +52,21 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
-    /// No further request will come.
+    /// No further request will come. Those that came are finished and answered.
     Closed,
+    /// Nobody waits for answers any more.
+    Stopped,
 }
 
 /// What has to be done, in this order.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Action {
+    /// Prepare the job; one [`Event::Prepared`] is expected for it.
+    Prepare {
+        /// The job.
+        job: JobNumber,
+    },
     /// Run the job; one [`Event::Finished`] is expected for it.
     Start {
         /// The job.
@@ -68,7 +87,7 @@ pub enum Action {
         /// The response.
         response: WorkResponse,
     },
-    /// Closed, and no job runs.
+    /// No job is left, and none will come.
     Exit,
 }
 
@@ -85,11 +104,20 @@ enum Fate {
     Replaced,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Arrived,
+    Preparing,
+    /// Waits for a slot, or for the end of a job that writes one of its files.
+    Ready,
+    Running,
+}
+
 #[derive(Debug)]
 struct Job {
     id: i32,
     outputs: BTreeSet<PathBuf>,
-    running: bool,
+    phase: Phase,
     fate: Fate,
 }
 
@@ -97,7 +125,7 @@ struct Job {
 #[derive(Debug, Default)]
 struct Writers {
     running: Option<JobNumber>,
-    queued: Option<JobNumber>,
+    ready: Option<JobNumber>,
 }
 
 /// The state of one worker process.
@@ -105,76 +133,76 @@ struct Writers {
 pub struct State {
     slots: usize,
     running: usize,
+    preparing: usize,
     jobs: HashMap<JobNumber, Job>,
-    /// Not yet started, first come first served.
-    queue: BTreeSet<JobNumber>,
+    /// Not yet prepared, first come first served.
+    unprepared: BTreeSet<JobNumber>,
+    /// Prepared and not yet started, first come first served.
+    ready: BTreeSet<JobNumber>,
     /// The job that a cancel for an id means.
     by_id: HashMap<i32, JobNumber>,
     by_path: BTreeMap<PathBuf, Writers>,
+    /// What jobs wrote that have ended, as long as an earlier job is not prepared.
+    ended: BTreeMap<JobNumber, BTreeSet<PathBuf>>,
     closed: bool,
+    stopped: bool,
     exited: bool,
     actions: Vec<Action>,
 }
 
 impl State {
-    /// Nothing queued, nothing running. At most `slots` jobs run at once.
+    /// Nothing waits, nothing runs. At most `slots` jobs run at once, and as many are prepared.
     pub fn new(slots: NonZeroUsize) -> Self {
         Self {
             slots: slots.get(),
             running: 0,
+            preparing: 0,
             jobs: HashMap::new(),
-            queue: BTreeSet::new(),
+            unprepared: BTreeSet::new(),
+            ready: BTreeSet::new(),
             by_id: HashMap::new(),
             by_path: BTreeMap::new(),
+            ended: BTreeMap::new(),
             closed: false,
+            stopped: false,
             exited: false,
             actions: Vec::new(),
         }
     }
 
-    /// How many jobs run.
-    pub fn running(&self) -> usize {
-        self.running
-    }
-
     /// Takes in one event; the answer is what has to be done for it, in order.
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         match event {
-            Event::Request { job, id, outputs } => self.request(job, id, outputs),
+            Event::Request { job, id } => self.request(job, id),
             Event::Cancel { id } => self.cancel(id),
+            Event::Prepared { job, outputs } => self.prepared(job, outputs),
             Event::Finished { job, outcome } => self.finished(job, outcome),
-            Event::Closed => self.close(),
+            Event::Closed => self.closed = true,
+            Event::Stopped => self.stop(),
         }
         self.start_jobs();
-        if self.closed && self.running == 0 && !self.exited {
+        match self.unprepared.first() {
+            Some(first) => self.ended = self.ended.split_off(first),
+            None => self.ended.clear(),
+        }
+        if self.closed && self.jobs.is_empty() && !self.exited {
             self.exited = true;
             self.actions.push(Action::Exit);
         }
         mem::take(&mut self.actions)
     }
 
-    fn request(&mut self, number: JobNumber, id: i32, outputs: Vec<PathBuf>) {
+    fn request(&mut self, number: JobNumber, id: i32) {
         if self.closed {
             self.actions.push(Action::Forget { job: number });
             return;
         }
-        if let Some(old) = self.by_id.get(&id).copied() {
+        if let Some(old) = self.by_id.insert(id, number) {
             self.give_up(old, Fate::Replaced);
         }
-        let outputs: BTreeSet<_> = outputs.into_iter().collect();
-        for path in &outputs {
-            let writers = self.by_path.get(path);
-            let [running, queued] = writers.map_or([None; 2], |w| [w.running, w.queued]);
-            for old in [running, queued].into_iter().flatten() {
-                self.give_up(old, Fate::Superseded);
-            }
-        }
-        for path in &outputs {
-            self.by_path.entry(path.clone()).or_default().queued = Some(number);
-        }
-        self.by_id.insert(id, number);
-        self.queue.insert(number);
-        self.jobs.insert(number, Job { id, outputs, running: false, fate: Fate::Wanted });
+        let (outputs, phase, fate) = (BTreeSet::new(), Phase::Arrived, Fate::Wanted);
+        self.jobs.insert(number, Job { id, outputs, phase, fate });
+        self.unprepared.insert(number);
     }
 
     /// A cancel for no job in flight gets no answer: it is late, or the second, or
@@ -185,93 +213,160 @@ impl State {
         }
     }
 
-    /// A queued job ends here. A running one is told to stop; what its end means
-    /// depends on its fate.
-    fn give_up(&mut self, number: JobNumber, fate: Fate) {
+    fn prepared(&mut self, number: JobNumber, outputs: Result<Vec<PathBuf>, Outcome>) {
         let Some(job) = self.jobs.get_mut(&number) else { return };
-        if !job.running {
-            job.fate = fate;
-            let response = answer(job, Outcome::Abandoned);
-            self.remove(number);
-            self.actions.push(Action::Forget { job: number });
-            self.actions.extend(response.map(|response| Action::Respond { response }));
+        if job.phase != Phase::Preparing {
             return;
         }
+        self.preparing -= 1;
+        self.unprepared.remove(&number);
+        job.phase = Phase::Ready;
+        let outputs = match outputs {
+            Ok(outputs) => BTreeSet::from_iter(outputs),
+            Err(outcome) => return self.end(number, outcome),
+        };
+        let given_up = job.fate != Fate::Wanted || self.stopped;
+        let writers = outputs.iter().filter_map(|path| self.by_path.get(path));
+        let others: BTreeSet<JobNumber> =
+            writers.flat_map(|w| [w.running, w.ready]).flatten().collect();
+        let mut ended = self.ended.range(number..);
+        if given_up {
+            // Bazel has all the same given up whoever wrote these files before.
+            for old in others.range(..number).filter(|_| !self.stopped).copied().collect::<Vec<_>>()
+            {
+                self.give_up(old, Fate::Superseded);
+            }
+            if let Some(job) = self.jobs.get_mut(&number) {
+                job.outputs = outputs;
+            }
+            self.forget(number);
+        } else if others.last().is_some_and(|last| *last > number)
+            || ended.any(|(_, written)| !written.is_disjoint(&outputs))
+        {
+            self.give_up(number, Fate::Superseded);
+        } else {
+            for old in others {
+                self.give_up(old, Fate::Superseded);
+            }
+            for path in &outputs {
+                self.by_path.entry(path.clone()).or_default().ready = Some(number);
+            }
+            if let Some(job) = self.jobs.get_mut(&number) {
+                job.outputs = outputs;
+                self.ready.insert(number);
+            }
+        }
+    }
+
+    /// A job that waits ends here. One that is at work is told to stop; what its end means
+    /// depends on its fate. One that is not prepared yet has to be, for nobody knows what it writes.
+    fn give_up(&mut self, number: JobNumber, fate: Fate) {
+        let Some(job) = self.jobs.get_mut(&number) else { return };
         let wanted = job.fate == Fate::Wanted;
         // The first reason stands, save that nothing may be answered under an id
         // that has a new owner.
         if wanted || fate == Fate::Replaced {
             job.fate = fate;
         }
-        if wanted && !self.closed {
-            self.actions.push(Action::Abandon { job: number });
+        match job.phase {
+            Phase::Ready => self.forget(number),
+            Phase::Running if wanted && !self.stopped => {
+                self.actions.push(Action::Abandon { job: number });
+            }
+            Phase::Arrived | Phase::Preparing | Phase::Running => {}
         }
+    }
+
+    /// Ends a job that does not run.
+    fn forget(&mut self, number: JobNumber) {
+        self.actions.push(Action::Forget { job: number });
+        self.end(number, Outcome::Abandoned);
     }
 
     fn finished(&mut self, number: JobNumber, outcome: Outcome) {
-        let Some(job) = self.jobs.get(&number).filter(|job| job.running) else { return };
-        let response = match (self.closed, &outcome) {
-            // What was done before the stop reached it may be told; nobody waits to
-            // hear that the rest was not done.
-            (true, Outcome::Abandoned | Outcome::Panicked(_)) => None,
-            _ => answer(job, outcome),
-        };
-        self.actions.extend(response.map(|response| Action::Respond { response }));
-        self.remove(number);
+        if self.jobs.get(&number).is_some_and(|job| job.phase == Phase::Running) {
+            self.running -= 1;
+            self.end(number, outcome);
+        }
     }
 
-    fn close(&mut self) {
-        if mem::replace(&mut self.closed, true) {
+    fn end(&mut self, number: JobNumber, outcome: Outcome) {
+        let Some(job) = self.remove(number) else { return };
+        // What was done before the stop reached it may be told; nobody waits to
+        // hear that the rest was not done.
+        if !self.stopped || matches!(outcome, Outcome::Replied(_)) {
+            let response = answer(&job, outcome);
+            self.actions.extend(response.map(|response| Action::Respond { response }));
+        }
+    }
+
+    fn stop(&mut self) {
+        self.closed = true;
+        if mem::replace(&mut self.stopped, true) {
             return;
         }
-        for number in mem::take(&mut self.queue) {
-            self.remove(number);
-            self.actions.push(Action::Forget { job: number });
+        let mut numbers: Vec<JobNumber> = self.jobs.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            match self.jobs[&number] {
+                Job { phase: Phase::Arrived | Phase::Ready, .. } => self.forget(number),
+                Job { phase: Phase::Running, fate: Fate::Wanted, .. } => {
+                    self.actions.push(Action::Abandon { job: number });
+                }
+                Job { .. } => {}
+            }
         }
-        let mut wanted: Vec<_> =
-            self.jobs.iter().filter(|(_, job)| job.fate == Fate::Wanted).map(|(n, _)| *n).collect();
-        wanted.sort_unstable();
-        self.actions.extend(wanted.into_iter().map(|job| Action::Abandon { job }));
     }
 
-    /// Takes the first queued jobs whose files nobody else is writing.
+    /// Takes the first jobs that can be started, then the first to be prepared.
     fn start_jobs(&mut self) {
         while self.running < self.slots {
             let free = |number: &&JobNumber| {
                 self.jobs[number].outputs.iter().all(|path| self.by_path[path].running.is_none())
             };
-            let Some(number) = self.queue.iter().find(free).copied() else { return };
-            self.queue.remove(&number);
+            let Some(number) = self.ready.iter().find(free).copied() else { break };
+            self.ready.remove(&number);
             self.running += 1;
             if let Some(job) = self.jobs.get_mut(&number) {
-                job.running = true;
+                job.phase = Phase::Running;
                 for path in &job.outputs {
-                    self.by_path
-                        .insert(path.clone(), Writers { running: Some(number), queued: None });
+                    let writers = Writers { running: Some(number), ready: None };
+                    self.by_path.insert(path.clone(), writers);
                 }
             }
             self.actions.push(Action::Start { job: number });
         }
+        while self.preparing < self.slots {
+            let arrived = |number: &&JobNumber| self.jobs[number].phase == Phase::Arrived;
+            let Some(number) = self.unprepared.iter().find(arrived).copied() else { break };
+            self.preparing += 1;
+            if let Some(job) = self.jobs.get_mut(&number) {
+                job.phase = Phase::Preparing;
+            }
+            self.actions.push(Action::Prepare { job: number });
+        }
     }
 
-    fn remove(&mut self, number: JobNumber) {
-        let Some(job) = self.jobs.remove(&number) else { return };
-        if job.running {
-            self.running -= 1;
-        }
-        self.queue.remove(&number);
+    fn remove(&mut self, number: JobNumber) -> Option<Job> {
+        let job = self.jobs.remove(&number)?;
+        self.unprepared.remove(&number);
+        self.ready.remove(&number);
         if self.by_id.get(&job.id) == Some(&number) {
             self.by_id.remove(&job.id);
         }
-        for path in job.outputs {
-            let Some(writers) = self.by_path.get_mut(&path) else { continue };
-            for place in [&mut writers.running, &mut writers.queued] {
+        for path in &job.outputs {
+            let Some(writers) = self.by_path.get_mut(path) else { continue };
+            for place in [&mut writers.running, &mut writers.ready] {
                 place.take_if(|owner| *owner == number);
             }
-            if writers.running.is_none() && writers.queued.is_none() {
-                self.by_path.remove(&path);
+            if writers.running.is_none() && writers.ready.is_none() {
+                self.by_path.remove(path);
             }
         }
+        if !self.unprepared.is_empty() {
+            self.ended.insert(number, job.outputs.clone());
+        }
+        Some(job)
     }
 }
 
@@ -280,10 +375,9 @@ impl State {
 fn answer(job: &Job, outcome: Outcome) -> Option<WorkResponse> {
     let reply = match (job.fate, outcome) {
         (Fate::Replaced, _) => return None,
-        (Fate::Superseded, _) => Reply {
-            exit_code: 1,
-            output: "superseded by a later request that writes the same file\n".to_owned(),
-        },
+        (Fate::Superseded, _) => {
+            Reply::failed(1, "superseded by a later request that writes the same file")
+        }
         (Fate::Cancelled, Outcome::Abandoned) => {
             return Some(WorkResponse {
                 request_id: job.id,
@@ -291,14 +385,12 @@ fn answer(job: &Job, outcome: Outcome) -> Option<WorkResponse> {
                 ..WorkResponse::default()
             });
         }
-        (Fate::Wanted, Outcome::Abandoned) => Reply {
-            exit_code: INTERNAL_ERROR,
-            output:
-                "the worker stopped although nobody asked it to\nThis is a bug in the worker.\n"
-                    .to_owned(),
-        },
+        (Fate::Wanted, Outcome::Abandoned) => Reply::failed(
+            INTERNAL_ERROR,
+            "the worker stopped although nobody asked it to\nThis is a bug in the worker.",
+        ),
         (_, Outcome::Replied(reply)) => reply,
-        (_, Outcome::Panicked(message)) => panic_reply(&message),
+        (_, outcome @ Outcome::Panicked(_)) => Reply::failed(INTERNAL_ERROR, outcome),
     };
     Some(reply.into_response(job.id))
 }

@@ -4,117 +4,18 @@
 //! `FAKE_BAZEL_SEED` plays one schedule alone, `FAKE_BAZEL_SCHEDULES` that many.
 
 use std::env;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use super::*;
-use crate::job::panic_message;
+use crate::job::catch;
+
+#[path = "state_schedules.rs"]
+mod schedules;
+
+use schedules::{How, Schedule, Step};
 
 /// What a run plays, if nobody wants otherwise.
 const SCHEDULES: u64 = 100_000;
-
-/// What happens next.
-#[derive(Debug, Clone)]
-enum Step {
-    Request {
-        id: i32,
-        outputs: Vec<u8>,
-    },
-    Cancel {
-        id: i32,
-    },
-    /// One of the running jobs ends, this one modulo their number.
-    Finish {
-        which: usize,
-        how: How,
-    },
-    Close,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum How {
-    Reply,
-    /// As a job that was abandoned should; one that was not replies.
-    Heed,
-    Panic,
-}
-
-#[derive(Debug, Clone)]
-struct Schedule {
-    slots: usize,
-    steps: Vec<Step>,
-}
-
-/// `SplitMix64`.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
-    }
-}
-
-impl Schedule {
-    fn of(seed: u64) -> Self {
-        let numbers = &mut Numbers(seed);
-        // Few ids and few paths, so that they meet.
-        let (ids, paths) = (1 + numbers.below(6), 1 + numbers.below(5));
-        let slots = 1 + numbers.below(4);
-        let mut steps: Vec<Step> = (0..numbers.below(60))
-            .map(|_| {
-                let id = i32::try_from(numbers.below(ids)).unwrap() - 1;
-                match numbers.below(20) {
-                    0..8 => {
-                        let outputs = (0..numbers.below(3))
-                            .map(|_| u8::try_from(numbers.below(paths)).unwrap())
-                            .collect();
-                        Step::Request { id, outputs }
-                    }
-                    8..11 => Step::Cancel { id },
-                    _ => {
-                        let how = [How::Reply, How::Heed, How::Panic][numbers.below(3)];
-                        Step::Finish { which: numbers.below(12), how }
-                    }
-                }
-            })
-            .collect();
-        if numbers.below(3) > 0 {
-            // Most of all at the end, but also while much is going on.
-            let at = if numbers.below(2) == 0 { steps.len() } else { numbers.below(60) };
-            steps.insert(at.min(steps.len()), Step::Close);
-        }
-        Self { slots, steps }
-    }
-
-    /// Plays it; what went wrong is the error.
-    fn play(&self) -> Result<(), String> {
-        let played = catch_unwind(AssertUnwindSafe(|| {
-            let mut world = World::new(self.slots);
-            self.steps.iter().try_for_each(|step| world.step(step))?;
-            world.end()
-        }));
-        played.unwrap_or_else(|panic| Err(panic_reply(&panic_message(panic)).output))
-    }
-
-    /// Without the steps that are not needed to go wrong.
-    fn shortened(mut self) -> Self {
-        let mut at = 0;
-        while at < self.steps.len() {
-            let mut shorter = self.clone();
-            shorter.steps.remove(at);
-            if shorter.play().is_err() {
-                // What came before may have been needed for this step alone.
-                (self, at) = (shorter, 0);
-            } else {
-                at += 1;
-            }
-        }
-        self
-    }
-}
 
 /// What an observer outside knows of one request.
 #[derive(Debug, Default)]
@@ -127,11 +28,14 @@ struct Seen {
     replaced: bool,
     /// While Bazel wanted it, a later request came with one of its files.
     superseded: bool,
+    preparing: bool,
+    /// What it writes is known.
+    prepared: bool,
     started: bool,
     abandoned: bool,
     /// It will not run, or not any longer.
     ended: bool,
-    /// The worker was told of the end of its input before its end.
+    /// Nobody read answers any more before its end, or no request was taken any more when it came.
     cut_off: bool,
     answers: usize,
 }
@@ -141,6 +45,7 @@ struct World {
     slots: usize,
     seen: Vec<Seen>,
     closed: bool,
+    stopped: bool,
     exited: bool,
     answers: Vec<WorkResponse>,
 }
@@ -157,11 +62,20 @@ macro_rules! ensure {
 impl World {
     fn new(slots: usize) -> Self {
         let state = State::new(NonZeroUsize::new(slots).unwrap());
-        Self { state, slots, seen: vec![], closed: false, exited: false, answers: vec![] }
+        let (seen, answers) = (vec![], vec![]);
+        Self { state, slots, seen, closed: false, stopped: false, exited: false, answers }
+    }
+
+    fn at(&self, is: impl Fn(&Seen) -> bool) -> Vec<usize> {
+        (0..self.seen.len()).filter(|&n| is(&self.seen[n]) && !self.seen[n].ended).collect()
     }
 
     fn running(&self) -> Vec<usize> {
-        (0..self.seen.len()).filter(|&n| self.seen[n].started && !self.seen[n].ended).collect()
+        self.at(|job| job.started)
+    }
+
+    fn preparing(&self) -> Vec<usize> {
+        self.at(|job| job.preparing)
     }
 
     fn in_flight(&self, id: i32) -> Option<usize> {
@@ -176,13 +90,23 @@ impl World {
                 running if running.is_empty() => Ok(()),
                 running => self.finish(running[which % running.len()], *how),
             },
+            Step::Prepare { which, refused } => match self.preparing() {
+                preparing if preparing.is_empty() => Ok(()),
+                preparing => self.prepare(preparing[which % preparing.len()], *refused),
+            },
             Step::Close => {
                 self.closed = true;
+                self.feed(Event::Closed)?;
+                ensure!(self.answers().is_empty(), "an answer to the end of the input");
+                Ok(())
+            }
+            Step::Stop => {
+                (self.closed, self.stopped) = (true, true);
                 for job in self.seen.iter_mut().filter(|job| !job.ended) {
                     job.cut_off = true;
                 }
-                self.feed(Event::Closed)?;
-                ensure!(self.answers().is_empty(), "an answer to the end of the input");
+                self.feed(Event::Stopped)?;
+                ensure!(self.answers().is_empty(), "an answer that nobody reads");
                 Ok(())
             }
         }
@@ -193,6 +117,13 @@ impl World {
             let forgets = matches!(action, Action::Forget { .. });
             ensure!(!self.exited || forgets, "{action:?} after the exit");
             match action {
+                Action::Prepare { job } => {
+                    let job = &mut self.seen[usize::try_from(job.0).unwrap()];
+                    ensure!(!job.preparing && !job.prepared && !job.ended, "prepared? {job:?}");
+                    job.preparing = true;
+                    let preparing = self.preparing().len();
+                    ensure!(preparing <= self.slots, "{preparing} jobs are prepared");
+                }
                 Action::Start { job } => self.start(usize::try_from(job.0).unwrap())?,
                 Action::Abandon { job } => {
                     let job = &mut self.seen[usize::try_from(job.0).unwrap()];
@@ -207,7 +138,7 @@ impl World {
                 }
                 Action::Respond { response } => self.answers.push(response),
                 Action::Exit => {
-                    let over = self.closed && self.running().is_empty();
+                    let over = self.closed && self.at(|_| true).is_empty();
                     ensure!(over && !self.exited, "an exit, but it is not the end");
                     self.exited = true;
                 }
@@ -217,7 +148,8 @@ impl World {
     }
 
     fn start(&mut self, job: usize) -> Result<(), String> {
-        let waits = !self.closed && !self.seen[job].started && !self.seen[job].ended;
+        let Seen { prepared, started, ended, .. } = self.seen[job];
+        let waits = !self.stopped && prepared && !started && !ended;
         ensure!(waits, "started, but not waiting: {:?}", self.seen[job]);
         for other in self.running() {
             let mut theirs = self.seen[other].outputs.iter();
@@ -236,15 +168,51 @@ impl World {
 
     fn request(&mut self, id: i32, outputs: Vec<u8>) -> Result<(), String> {
         let job = JobNumber(self.seen.len() as u64);
-        let paths = outputs.iter().map(|path| PathBuf::from(path.to_string())).collect();
-        let mut expected = vec![];
         let same_id = self.in_flight(id).filter(|_| !self.closed);
-        if !self.closed {
-            if let Some(old) = same_id {
-                self.seen[old].replaced = true;
-            }
-            for old in self.seen.iter_mut().filter(|old| !old.ended) {
-                if old.outputs.iter().any(|path| outputs.contains(path)) {
+        if let Some(old) = same_id {
+            self.seen[old].replaced = true;
+        }
+        let cut_off = self.closed;
+        self.seen.push(Seen { id, outputs, cut_off, ..Seen::default() });
+        self.feed(Event::Request { job, id })?;
+        ensure!(self.answers().is_empty(), "an answer to the arrival of {job:?}");
+        if let Some(old) = same_id.map(|old| &self.seen[old]) {
+            let over = old.abandoned || old.ended || !old.prepared;
+            ensure!(over, "goes on under a number that came again: {old:?}");
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, number: usize, refused: bool) -> Result<(), String> {
+        let job = JobNumber(number as u64);
+        self.seen[number].preparing = false;
+        if refused {
+            self.seen[number].ended = true;
+            let outputs = Err(Outcome::Replied(Reply::default()));
+            self.feed(Event::Prepared { job, outputs })?;
+            return self.check_answer(number, How::Reply, true);
+        }
+        let outputs = self.seen[number].outputs.clone();
+        let paths = outputs.iter().map(|path| PathBuf::from(path.to_string())).collect();
+        let meets = |other: &Seen| {
+            other.prepared && other.outputs.iter().any(|path| outputs.contains(path))
+        };
+        let Seen { cancelled, replaced, .. } = self.seen[number];
+        let mut expected = vec![];
+        if cancelled && !replaced && !self.stopped {
+            self.seen[number].answers += 1;
+            expected.push((self.seen[number].id, 0));
+        }
+        let given_up = cancelled || replaced;
+        if !self.stopped {
+            if !given_up && self.seen[number + 1..].iter().any(meets) {
+                self.seen[number].superseded = true;
+                self.seen[number].answers += 1;
+                expected.push((self.seen[number].id, 1));
+            } else {
+                // What is given up itself has given up whoever wrote its files before.
+                self.seen[number].prepared = true;
+                for old in self.seen[..number].iter_mut().filter(|old| !old.ended && meets(old)) {
                     old.superseded |= !old.cancelled;
                     // One that waits has failed, once; one that runs has to stop first.
                     if !old.started && !old.replaced {
@@ -254,17 +222,12 @@ impl World {
                 }
             }
         }
-        let cut_off = self.closed;
-        self.seen.push(Seen { id, outputs, cut_off, ..Seen::default() });
-        self.feed(Event::Request { job, id, outputs: paths })?;
-        let mut failed: Vec<_> =
+        self.feed(Event::Prepared { job, outputs: Ok(paths) })?;
+        let mut answered: Vec<_> =
             self.answers().iter().map(|r| (r.request_id, r.exit_code)).collect();
-        failed.sort_unstable();
+        answered.sort_unstable();
         expected.sort_unstable();
-        ensure!(failed == expected, "{failed:?} have failed, not {expected:?}");
-        if let Some(old) = same_id.map(|old| &self.seen[old]) {
-            ensure!(old.abandoned || old.ended, "goes on under a number that came again: {old:?}");
-        }
+        ensure!(answered == expected, "{answered:?} are answered, not {expected:?}");
         Ok(())
     }
 
@@ -276,6 +239,9 @@ impl World {
         self.feed(Event::Cancel { id })?;
         let answers = self.answers();
         match job.map(|job| &mut self.seen[job]) {
+            Some(job) if !job.prepared && !job.ended => {
+                ensure!(answers.is_empty(), "{answers:?} before {job:?} is prepared");
+            }
             Some(job) if !job.started => {
                 let cancelled =
                     WorkResponse { request_id: id, was_cancelled: true, ..<_>::default() };
@@ -283,7 +249,8 @@ impl World {
                 job.answers += 1;
             }
             Some(job) => {
-                ensure!(job.abandoned, "not abandoned by its cancel: {job:?}");
+                let abandoned = job.abandoned;
+                ensure!(abandoned, "not abandoned by its cancel: {job:?}");
                 ensure!(answers.is_empty(), "{answers:?} before {job:?} has stopped");
             }
             None => ensure!(answers.is_empty(), "{answers:?} to a cancel of nothing"),
@@ -300,9 +267,14 @@ impl World {
         };
         let said = matches!(outcome, Outcome::Replied(_));
         self.feed(Event::Finished { job: JobNumber(number as u64), outcome })?;
+        self.check_answer(number, how, said)
+    }
+
+    /// There is one answer to a job that has just ended, and it is right.
+    fn check_answer(&mut self, number: usize, how: How, said: bool) -> Result<(), String> {
         let answers = self.answers();
         let job = &mut self.seen[number];
-        if job.replaced || (self.closed && !said) {
+        if job.replaced || (self.stopped && !said) {
             ensure!(answers.is_empty(), "{answers:?} to {job:?}");
             return Ok(());
         }
@@ -322,8 +294,14 @@ impl World {
 
     /// Everything that runs ends; then nothing is left over.
     fn end(mut self) -> Result<(), String> {
-        while let Some(job) = self.running().first().copied() {
-            self.finish(job, How::Heed)?;
+        loop {
+            if let Some(job) = self.preparing().first().copied() {
+                self.prepare(job, false)?;
+            } else if let Some(job) = self.running().first().copied() {
+                self.finish(job, How::Heed)?;
+            } else {
+                break;
+            }
         }
         for job in &self.seen {
             ensure!(job.ended, "neither runs nor has ended: {job:?}");
@@ -332,9 +310,11 @@ impl World {
             ensure!(right, "{} answers to {job:?}", job.answers);
         }
         ensure!(self.exited == self.closed, "exited: {}", self.exited);
-        let State { jobs, queue, by_id, by_path, running, .. } = &self.state;
-        let empty = jobs.is_empty() && queue.is_empty() && by_id.is_empty() && by_path.is_empty();
-        ensure!(empty && *running == 0, "something is left in {:?}", self.state);
+        let State { jobs, unprepared, ready, by_id, by_path, ended, .. } = &self.state;
+        let numbers = jobs.is_empty() && unprepared.is_empty() && ready.is_empty();
+        let names = by_id.is_empty() && by_path.is_empty() && ended.is_empty();
+        let idle = self.state.running == 0 && self.state.preparing == 0;
+        ensure!(numbers && names && idle, "something is left in {:?}", self.state);
         Ok(())
     }
 }

@@ -1,10 +1,22 @@
+use std::collections::VecDeque;
+
 use super::*;
 
-/// A state whose events and actions are written in a line each.
-struct Table(State);
+/// A state whose events and actions are written in a line each. A job is prepared as soon as the
+/// state asks for it, unless the test does that itself.
+struct Table {
+    state: State,
+    outputs: HashMap<JobNumber, Vec<PathBuf>>,
+    by_hand: bool,
+}
 
 fn table(slots: usize) -> Table {
-    Table(State::new(NonZeroUsize::new(slots).unwrap()))
+    let state = State::new(NonZeroUsize::new(slots).unwrap());
+    Table { state, outputs: HashMap::new(), by_hand: false }
+}
+
+fn table_by_hand(slots: usize) -> Table {
+    Table { by_hand: true, ..table(slots) }
 }
 
 fn replied() -> Outcome {
@@ -13,6 +25,7 @@ fn replied() -> Outcome {
 
 fn show(action: &Action) -> String {
     match action {
+        Action::Prepare { job } => format!("prepare {}", job.0),
         Action::Start { job } => format!("start {}", job.0),
         Action::Abandon { job } => format!("abandon {}", job.0),
         Action::Forget { job } => format!("forget {}", job.0),
@@ -32,15 +45,45 @@ fn show(action: &Action) -> String {
 impl Table {
     #[track_caller]
     fn expect(&mut self, event: Event, actions: &[&str]) -> &mut Self {
-        let shown: Vec<_> = self.0.handle(event).iter().map(show).collect();
+        let mut events = VecDeque::from([event]);
+        let mut shown = Vec::new();
+        while let Some(event) = events.pop_front() {
+            for action in self.state.handle(event) {
+                match action {
+                    Action::Prepare { job } if !self.by_hand => {
+                        let outputs = Ok(self.outputs[&job].clone());
+                        events.push_back(Event::Prepared { job, outputs });
+                    }
+                    action => shown.push(show(&action)),
+                }
+            }
+        }
         assert_eq!(shown, actions);
         self
     }
 
     #[track_caller]
     fn request(&mut self, job: u64, id: i32, outputs: &[&str], actions: &[&str]) -> &mut Self {
-        let outputs = outputs.iter().map(PathBuf::from).collect();
-        self.expect(Event::Request { job: JobNumber(job), id, outputs }, actions)
+        let job = JobNumber(job);
+        self.outputs.insert(job, outputs.iter().map(PathBuf::from).collect());
+        self.expect(Event::Request { job, id }, actions)
+    }
+
+    #[track_caller]
+    fn prepared(&mut self, job: u64, actions: &[&str]) -> &mut Self {
+        let job = JobNumber(job);
+        let outputs = Ok(self.outputs[&job].clone());
+        self.expect(Event::Prepared { job, outputs }, actions)
+    }
+
+    #[track_caller]
+    fn refused(&mut self, job: u64, outcome: Outcome, actions: &[&str]) -> &mut Self {
+        self.expect(Event::Prepared { job: JobNumber(job), outputs: Err(outcome) }, actions)
+    }
+
+    #[track_caller]
+    fn stopped(&mut self, actions: &[&str]) -> &mut Self {
+        self.expect(Event::Stopped, actions)
     }
 
     #[track_caller]
@@ -212,14 +255,31 @@ fn failures_of_the_handler_cost_one_request() {
 }
 
 #[test]
-fn the_end_abandons_what_runs_and_forgets_the_rest() {
+fn after_the_end_of_input_all_that_was_accepted_is_answered() {
+    table(1)
+        .request(1, 1, &[], &["start 1"])
+        .request(2, 2, &[], &[])
+        .request(3, 3, &[], &[])
+        .closed(&[])
+        .request(4, 4, &[], &["forget 4"])
+        .cancel(3, &["forget 3", "cancelled 3"])
+        .finished(1, replied(), &["respond 1 0 done", "start 2"])
+        .closed(&[])
+        .finished(2, replied(), &["respond 2 0 done", "exit"])
+        .closed(&[])
+        .stopped(&[]);
+}
+
+#[test]
+fn a_stop_abandons_what_runs_and_forgets_the_rest() {
     table(2)
         .request(1, 1, &[], &["start 1"])
         .request(2, 2, &[], &["start 2"])
         .request(3, 3, &[], &[])
         .cancel(2, &["abandon 2"])
-        .closed(&["forget 3", "abandon 1"])
         .closed(&[])
+        .stopped(&["abandon 1", "forget 3"])
+        .stopped(&[])
         .request(4, 4, &[], &["forget 4"])
         .finished(2, Outcome::Abandoned, &[])
         .finished(1, Outcome::Panicked(String::new()), &["exit"])
@@ -228,8 +288,8 @@ fn the_end_abandons_what_runs_and_forgets_the_rest() {
 }
 
 #[test]
-fn work_done_before_the_end_reached_it_is_answered() {
-    table(1).request(1, 1, &[], &["start 1"]).closed(&["abandon 1"]).finished(
+fn work_done_before_the_stop_reached_it_is_answered() {
+    table(1).request(1, 1, &[], &["start 1"]).stopped(&["abandon 1"]).finished(
         1,
         replied(),
         &["respond 1 0 done", "exit"],
@@ -239,4 +299,72 @@ fn work_done_before_the_end_reached_it_is_answered() {
 #[test]
 fn an_idle_worker_exits_at_once() {
     table(1).closed(&["exit"]);
+    table(1).stopped(&["exit"]);
+}
+
+#[test]
+fn as_many_are_prepared_as_may_run_whatever_runs() {
+    table_by_hand(2)
+        .request(1, 1, &[], &["prepare 1"])
+        .request(2, 2, &[], &["prepare 2"])
+        .request(3, 3, &[], &[])
+        .request(4, 4, &[], &[])
+        // One that is slow holds up nobody else.
+        .prepared(2, &["start 2", "prepare 3"])
+        .prepared(3, &["start 3", "prepare 4"])
+        .prepared(4, &[])
+        .prepared(1, &[])
+        .finished(2, replied(), &["respond 2 0 done", "start 1"])
+        .finished(3, replied(), &["respond 3 0 done", "start 4"]);
+}
+
+#[test]
+fn what_cannot_be_prepared_is_answered() {
+    table_by_hand(1)
+        .request(1, 1, &[], &["prepare 1"])
+        .refused(1, replied(), &["respond 1 0 done"])
+        .request(2, 2, &[], &["prepare 2"])
+        .cancel(2, &[])
+        .refused(2, Outcome::Panicked(String::new()), &["respond 2 70 the"])
+        .request(3, 3, &[], &["prepare 3"])
+        .request(4, 3, &[], &[])
+        .refused(3, replied(), &["prepare 4"])
+        .closed(&[])
+        .refused(4, replied(), &["respond 3 0 done", "exit"]);
+}
+
+#[test]
+fn what_is_given_up_while_it_is_prepared_ends_then() {
+    table_by_hand(2)
+        .request(1, 1, &[], &["prepare 1"])
+        .request(2, 2, &[], &["prepare 2"])
+        .request(3, 3, &[], &[])
+        .cancel(3, &[])
+        .cancel(1, &[])
+        .prepared(1, &["forget 1", "cancelled 1", "prepare 3"])
+        .prepared(3, &["forget 3", "cancelled 3"])
+        .stopped(&[])
+        .prepared(2, &["forget 2", "exit"]);
+}
+
+#[test]
+fn the_later_request_has_the_output_in_whatever_order_they_are_prepared() {
+    table_by_hand(3)
+        .request(1, 1, &["a"], &["prepare 1"])
+        .request(2, 2, &["a"], &["prepare 2"])
+        .request(3, 3, &["a", "b"], &["prepare 3"])
+        .prepared(2, &["start 2"])
+        .prepared(1, &["forget 1", "respond 1 1 superseded"])
+        .prepared(3, &["abandon 2"])
+        .finished(2, Outcome::Abandoned, &["respond 2 1 superseded", "start 3"])
+        .finished(3, replied(), &["respond 3 0 done"]);
+    // Also when it has ended by then.
+    let mut table = table_by_hand(2);
+    table
+        .request(1, 1, &["a"], &["prepare 1"])
+        .request(2, 2, &["a"], &["prepare 2"])
+        .prepared(2, &["start 2"])
+        .finished(2, replied(), &["respond 2 0 done"])
+        .prepared(1, &["forget 1", "respond 1 1 superseded"]);
+    assert!(table.state.ended.is_empty());
 }

@@ -3,13 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "the test fails then, as it should")]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use prost::Message as _;
 use worker_protocol::codec;
-use worker_protocol::messages::{WorkRequest, WorkResponse};
+use worker_protocol::messages::WorkRequest;
 
 fn concat(folder: &Path) -> Command {
     let deps = std::env::current_exe().unwrap();
@@ -91,9 +89,8 @@ fn as_a_worker_it_serves_requests_in_their_sandboxes() {
             sandbox_dir: sandbox.to_owned(),
             ..WorkRequest::default()
         };
-        stdin.write_all(&request.encode_length_delimited_to_vec()).unwrap();
-        let frame = codec::read_frame(&mut stdout, codec::MAX_FRAME).unwrap().unwrap();
-        let response = WorkResponse::decode(&frame[..]).unwrap();
+        codec::write_request(&mut stdin, &request).unwrap();
+        let response = codec::read_response(&mut stdout, codec::MAX_FRAME).unwrap().unwrap();
         assert_eq!((response.request_id, response.exit_code), (id, code), "{response:?}");
     }
     drop(stdin);

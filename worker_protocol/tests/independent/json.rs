@@ -5,9 +5,9 @@ use std::thread;
 
 use proptest::prelude::*;
 use protobuf_json_mapping::{PrintOptions, parse_from_str, print_to_string_with_options};
-use worker_protocol::{Exit, Options, Protocol, run};
+use worker_protocol::{Exit, Options, Protocol};
 
-use crate::{Describe, ours, request, their_request, theirs};
+use crate::{ours, request, serve, their_request, theirs};
 
 /// A request as Bazel writes it, or with the defaults, names and numbers of other writers.
 fn text(request: ours::WorkRequest, other: bool) -> String {
@@ -25,8 +25,7 @@ fn text(request: ours::WorkRequest, other: bool) -> String {
 fn answers(bytes: &[u8], piece: usize, count: usize) -> Vec<theirs::WorkResponse> {
     let (input, mut to_worker) = pipe().unwrap();
     let (from_worker, output) = pipe().unwrap();
-    let options = Options { protocol: Protocol::Json, ..Options::default() };
-    let worker = thread::spawn(move || run(Describe, input, output, options));
+    let worker = serve(input, output, Options::default().protocol(Protocol::Json));
     let bytes = bytes.to_vec();
     let sender = thread::spawn(move || {
         bytes.chunks(piece).for_each(|piece| to_worker.write_all(piece).unwrap());
@@ -59,7 +58,7 @@ proptest! {
             expected.push((
                 request.request_id,
                 request.verbosity,
-                format!("{} {:?}", request.sandbox_dir, request.inputs),
+                format!("{} {:?}\n", request.sandbox_dir, request.inputs),
             ));
             bytes += &text(request, other);
             if newlines {
@@ -80,8 +79,7 @@ fn a_request_is_answered_before_anything_follows_it() {
     let (input, mut to_worker) = pipe().unwrap();
     let (from_worker, output) = pipe().unwrap();
     let mut from_worker = BufReader::new(from_worker);
-    let options = Options { protocol: Protocol::Json, ..Options::default() };
-    let worker = thread::spawn(move || run(Describe, input, output, options));
+    let worker = serve(input, output, Options::default().protocol(Protocol::Json));
     for request_id in 0..3 {
         // As Bazel 4 writes it: no newline.
         write!(to_worker, "{{\"requestId\":{request_id}}}").unwrap();

@@ -10,16 +10,18 @@ mod messages;
 #[cfg(feature = "json")]
 mod json;
 
-use std::io::{Read, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::num::NonZeroUsize;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use proptest::prelude::*;
 use prost::Message as _;
 use protobuf::{CodedInputStream, Message as _};
-use worker_protocol::codec::{self, Incoming, MAX_FRAME};
+use tokio::net::unix::pipe;
+use tokio::runtime::Builder;
+use worker_protocol::codec::{self, MAX_FRAME};
 use worker_protocol::messages as ours;
-use worker_protocol::{Abandoned, CancelToken, Exit, Handler, Options, Reply, run};
+use worker_protocol::{Context, Error, Exit, Options, Reply, Request, ServeError, run};
 
 use crate::messages as theirs;
 
@@ -61,7 +63,7 @@ proptest! {
     fn their_requests_are_our_requests(request in request()) {
         let bytes = their_request(request.clone()).write_length_delimited_to_bytes().unwrap();
         let read = codec::read_request(&mut &bytes[..], MAX_FRAME).unwrap();
-        prop_assert_eq!(read, Some(Incoming::Request(request)));
+        prop_assert_eq!(read, Some(request));
     }
 
     #[test]
@@ -101,21 +103,33 @@ proptest! {
     }
 }
 
-struct Describe;
+fn describe(request: &Request, _: &Context) -> Result<Reply, Error> {
+    let output = format!("{} {:?}", request.sandbox_dir, request.inputs);
+    Err(Error::from(Reply::failed(request.verbosity, output)))
+}
 
-impl Handler for Describe {
-    fn handle(&self, request: &ours::WorkRequest, _: &CancelToken) -> Result<Reply, Abandoned> {
-        let output = format!("{} {:?}", request.sandbox_dir, request.inputs);
-        Ok(Reply { exit_code: request.verbosity, output })
-    }
+/// A worker between two pipes, on a runtime of the caller's.
+fn serve(
+    input: PipeReader,
+    output: PipeWriter,
+    options: Options,
+) -> JoinHandle<Result<Exit, ServeError>> {
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let served = runtime.block_on(async {
+            let input = pipe::Receiver::from_owned_fd(input.into()).unwrap();
+            run(describe, input, pipe::Sender::from_owned_fd(output.into()).unwrap(), options).await
+        });
+        runtime.shutdown_background();
+        served
+    })
 }
 
 #[test]
 fn a_client_of_their_make_is_served() {
     let (input, mut to_worker) = pipe().unwrap();
     let (mut from_worker, output) = pipe().unwrap();
-    let options = Options { slots: NonZeroUsize::MIN, ..Options::default() };
-    let worker = thread::spawn(move || run(Describe, input, output, options));
+    let worker = serve(input, output, Options::default().slots(NonZeroUsize::MIN));
     for request_id in 0..3 {
         let request = ours::WorkRequest {
             request_id,

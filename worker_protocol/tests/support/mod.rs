@@ -1,18 +1,16 @@
-//! The other end of the pipes: a Bazel that the tests play by hand.
+//! A handler that does what the test says, and the Bazel that asks it.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use prost::Message;
 use worker_protocol::messages::{WorkRequest, WorkResponse};
-use worker_protocol::{
-    Abandoned, CancelToken, Exit, Handler, Options, Reply, ServeError, codec, run,
-};
+use worker_protocol::testing;
+use worker_protocol::{Abandoned, CancelToken, Context, Error, Handler, Options, Reply, Request};
 
 /// A test that waits this long has failed; nothing else depends on time.
 pub(crate) const FOREVER: Duration = Duration::from_secs(60);
@@ -46,30 +44,42 @@ impl Call {
 }
 
 /// Reports each request to the test and does what the test says. Arguments: the
-/// files it writes, or `panic in outputs`.
-struct Script(Mutex<Sender<Call>>);
+/// files it writes, `panic in prepare`, or `slow to prepare`, which takes until the test ends.
+struct Script {
+    calls: Mutex<Sender<Call>>,
+    slow: Mutex<Receiver<()>>,
+}
 
 impl Handler for Script {
-    fn outputs(&self, request: &WorkRequest) -> Vec<PathBuf> {
-        assert!(request.arguments.iter().all(|path| path != "panic in outputs"), "no outputs");
-        request.arguments.iter().map(PathBuf::from).collect()
+    type Job = Request;
+
+    fn prepare(&self, request: Request) -> Result<(Vec<PathBuf>, Request), Error> {
+        match request.arguments.first().map(String::as_str) {
+            Some("panic in prepare") => panic!("no outputs"),
+            Some("slow to prepare") => drop(self.slow.lock().unwrap().recv()),
+            _ => {}
+        }
+        let outputs = request.arguments.iter().map(|path| request.path(path)).collect();
+        Ok((outputs, request))
     }
 
-    fn handle(&self, request: &WorkRequest, cancel: &CancelToken) -> Result<Reply, Abandoned> {
+    fn handle(&self, request: Request, context: &Context) -> Result<Reply, Error> {
         let (end, ends) = mpsc::channel();
-        let call = Call { id: request.request_id, token: cancel.clone(), end };
+        assert_eq!(request.request_id, context.request_id());
+        let call = Call { id: request.request_id, token: context.token().clone(), end };
         // A test that is over does not look any more.
-        drop(self.0.lock().unwrap().send(call));
+        drop(self.calls.lock().unwrap().send(call));
         match ends.recv() {
-            Ok(End::Reply(exit_code, output)) => Ok(Reply { exit_code, output: output.to_owned() }),
+            Ok(End::Reply(0, output)) => Ok(Reply::text(output)),
+            Ok(End::Reply(exit_code, output)) => Err(Error::failed(exit_code, output)),
             Ok(End::Panic) => panic!("as the test says"),
-            Ok(End::Abandoned) | Err(_) => Err(Abandoned),
+            Ok(End::Abandoned) | Err(_) => Err(Abandoned.into()),
         }
     }
 }
 
 pub(crate) fn slots(slots: usize) -> Options {
-    Options { slots: NonZeroUsize::new(slots).unwrap(), ..Options::default() }
+    Options::default().slots(NonZeroUsize::new(slots).unwrap())
 }
 
 pub(crate) fn request(id: i32, arguments: &[&str]) -> WorkRequest {
@@ -77,38 +87,38 @@ pub(crate) fn request(id: i32, arguments: &[&str]) -> WorkRequest {
     WorkRequest { request_id: id, arguments, ..WorkRequest::default() }
 }
 
-/// A worker in this process and the streams that lead to it.
+/// A worker in this process whose requests do what the test says.
 pub(crate) struct Bazel {
-    to_worker: Option<PipeWriter>,
-    from_worker: PipeReader,
+    inner: testing::Bazel,
     calls: Receiver<Call>,
-    worker: JoinHandle<Result<Exit, ServeError>>,
+    /// Lets slow preparations go on.
+    pub(crate) slow: Sender<()>,
+}
+
+impl Deref for Bazel {
+    type Target = testing::Bazel;
+
+    fn deref(&self) -> &testing::Bazel {
+        &self.inner
+    }
+}
+
+impl DerefMut for Bazel {
+    fn deref_mut(&mut self) -> &mut testing::Bazel {
+        &mut self.inner
+    }
 }
 
 impl Bazel {
     pub(crate) fn start(options: Options) -> Self {
         let (sender, calls) = mpsc::channel();
-        Self::with(Script(Mutex::new(sender)), options, calls)
+        let (slow, slows) = mpsc::channel();
+        let script = Script { calls: Mutex::new(sender), slow: Mutex::new(slows) };
+        Self { inner: testing::Bazel::start(script, options), calls, slow }
     }
 
-    pub(crate) fn with(handler: impl Handler, options: Options, calls: Receiver<Call>) -> Self {
-        let (input, to_worker) = pipe().unwrap();
-        let (from_worker, output) = pipe().unwrap();
-        let worker = thread::spawn(move || run(handler, input, output, options));
-        Self { to_worker: Some(to_worker), from_worker, calls, worker }
-    }
-
-    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
-        self.to_worker.as_ref().unwrap().write_all(bytes).unwrap();
-    }
-
-    pub(crate) fn send(&mut self, id: i32, arguments: &[&str]) {
-        self.send_bytes(&request(id, arguments).encode_length_delimited_to_vec());
-    }
-
-    pub(crate) fn cancel(&mut self, id: i32) {
-        let cancel = WorkRequest { request_id: id, cancel: true, ..WorkRequest::default() };
-        self.send_bytes(&cancel.encode_length_delimited_to_vec());
+    pub(crate) fn request(&mut self, id: i32, arguments: &[&str]) {
+        self.send(request(id, arguments));
     }
 
     /// The next request that starts.
@@ -129,11 +139,6 @@ impl Bazel {
         self.calls.try_recv().is_ok()
     }
 
-    pub(crate) fn receive(&mut self) -> Option<WorkResponse> {
-        let frame = codec::read_frame(&mut self.from_worker, codec::MAX_FRAME).unwrap()?;
-        Some(WorkResponse::decode(&frame[..]).unwrap())
-    }
-
     #[track_caller]
     pub(crate) fn expect(&mut self, id: i32, exit_code: i32, output: &str) {
         let response = self.receive().expect("a response");
@@ -149,28 +154,14 @@ impl Bazel {
         assert_eq!(self.receive(), Some(cancelled));
     }
 
-    pub(crate) fn close(&mut self) {
-        drop(self.to_worker.take());
-    }
-
-    /// Nobody reads responses any more.
-    pub(crate) fn stop_reading(self) -> (PipeWriter, JoinHandle<Result<Exit, ServeError>>) {
-        (self.to_worker.unwrap(), self.worker)
-    }
-
-    /// Closes the input; the worker's end, and what it answered that nobody expected.
-    pub(crate) fn end(mut self) -> (Result<Exit, ServeError>, Vec<u8>) {
-        self.close();
-        let end = self.worker.join().unwrap();
-        let mut rest = Vec::new();
-        self.from_worker.read_to_end(&mut rest).unwrap();
-        (end, rest)
+    pub(crate) fn end(self) -> testing::End {
+        self.inner.end()
     }
 
     /// Closes the input: all was answered, nothing twice.
     #[track_caller]
     pub(crate) fn end_clean(self) {
-        let (end, rest) = self.end();
-        assert_eq!((end.unwrap(), rest), (Exit::Clean, vec![]));
+        let end = self.end();
+        assert!(end.is_clean(), "{end:?}");
     }
 }

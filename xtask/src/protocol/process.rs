@@ -32,6 +32,8 @@ pub(crate) enum Heard {
 pub(crate) struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
+    /// Stands between the worker's standard output and this process: reading can be stopped.
+    reader: Child,
     heard: Receiver<Heard>,
 }
 
@@ -43,7 +45,13 @@ impl Process {
         let mut child =
             command.spawn().context(format_args!("cannot run `{}`", shell::display(command)))?;
         let stdin = child.stdin.take();
-        let mut stdout = child.stdout.take().ok_or_else(|| failure("the worker has no pipe"))?;
+        let stdout = child.stdout.take().ok_or_else(|| failure("the worker has no pipe"))?;
+        let mut cat = Command::new("cat");
+        let mut reader =
+            cat.stdin(stdout).stdout(Stdio::piped()).spawn().context("cannot run `cat`")?;
+        let mut stdout = reader.stdout.take().ok_or_else(|| failure("`cat` has no pipe"))?;
+        // The command keeps a copy of what it gave its process.
+        drop(cat);
         let (sender, heard) = mpsc::channel();
         thread::spawn(move || {
             let mut frames = Frames::of(&mut stdout);
@@ -61,7 +69,7 @@ impl Process {
                 }
             }
         });
-        Ok(Self { child, stdin, heard })
+        Ok(Self { child, stdin, reader, heard })
     }
 
     /// The process's number.
@@ -81,6 +89,12 @@ impl Process {
     /// Ends the worker's input.
     pub(crate) fn close(&mut self) {
         drop(self.stdin.take());
+    }
+
+    /// Stops reading what the worker says, as a Bazel that has died.
+    pub(crate) fn hang_up(&mut self) {
+        drop(self.reader.kill());
+        drop(self.reader.wait());
     }
 
     /// The next thing that the worker says.
@@ -103,5 +117,6 @@ impl Drop for Process {
         // For a worker that is given up; any other has been waited for.
         drop(self.child.kill());
         drop(self.child.wait());
+        self.hang_up();
     }
 }

@@ -26,6 +26,8 @@ pub struct Pace {
     pub order: Option<u64>,
     /// The input ends after so many bytes.
     pub cut: Option<u64>,
+    /// Nobody reads answers any more once the input has ended.
+    pub hang_up: bool,
 }
 
 /// How a session is replayed.
@@ -272,10 +274,17 @@ impl Player<'_> {
         self.count_threads();
         self.process.close();
         self.say(|| "=> end of input".to_owned());
+        // A broken frame ends the worker anyway.
+        if self.replay.pace.hang_up && expected == 0 {
+            self.process.hang_up();
+            self.say(|| "=> end of reading".to_owned());
+        }
         loop {
             match self.process.hear() {
                 Heard::Answer(response) => self.answer(response),
                 Heard::End => break,
+                // The last answer may have been cut.
+                Heard::Noise(_) if self.replay.pace.hang_up => break,
                 other => {
                     self.judge.complain(format!("{other:?} after the end of the input"));
                     return Ok(self.finish());
@@ -306,7 +315,8 @@ impl Player<'_> {
         let mut given_up = BTreeSet::new();
         for (place, (_, outputs)) in self.requests.iter().enumerate() {
             for (at, output) in outputs.iter().enumerate() {
-                if self.judge.owed(place).given_up() {
+                let unheard = self.replay.pace.hang_up && self.judge.owed(place).answer().is_none();
+                if unheard || self.judge.owed(place).given_up() {
                     given_up.insert(self.stage.path(output));
                 }
                 last.insert(output.clone(), (place, at));
