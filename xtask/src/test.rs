@@ -159,9 +159,7 @@ fn rules(project: &Project) -> Result<()> {
     let tests = ["--test_output=errors", "//py/tests/..."];
     shell::run(bazel.building("test").args(tests))?;
     ui::heading("once more, as Bazel 8 and 9 do it");
-    let next = project.root.join("py/tests/next.bazelrc");
-    let mut command = bazel.with_rc(&next).building("test");
-    shell::run(command.arg("--config=next").args(tests))
+    shell::run(bazel.building("test").arg("--config=next").args(tests))
 }
 
 fn rule_sources(project: &Project) -> Result<()> {
