@@ -44,6 +44,8 @@ case $prefix in
 /usr|/usr/local)
     read_only "$python"
     read_only "$prefix/lib/$library"
+    # Debian has links to there.
+    read_only "/etc/$library"
     for file in "$prefix"/lib/lib"$library".so*; do read_only "$file"; done
     link=$root/usr/local/bin/python3
     if [ "$(readlink "$link")" != "$python" ]; then
