@@ -19,12 +19,15 @@ fn packages_of_pip_parse_are_layers_of_an_image_that_runs() {
     assert!(runners(&build).iter().all(|runner| *runner == "worker"), "{:?}", build.actions);
 
     let names: Vec<_> = build.layers.iter().map(|layer| layer.blob.file_name().unwrap()).collect();
-    assert_eq!(names, [
-        "pkg_pip_layer.tar.gz",
-        "app_merged_pip_layer_templates.tar.gz",
-        "image_squashed.tar.gz",
-        "image_default.tar.gz",
-    ]);
+    assert_eq!(
+        names,
+        [
+            "pkg_pip_layer.tar.gz",
+            "app_merged_pip_layer_templates.tar.gz",
+            "image_squashed.tar.gz",
+            "image_default.tar.gz",
+        ]
+    );
     // Each package is in the layer of its group, and its files are there once.
     let packages = [
         &["werkzeug"][..],

@@ -2,7 +2,6 @@
 //! others cost that make them of the same files.
 
 mod cache;
-mod client;
 mod cold;
 mod data;
 mod images;

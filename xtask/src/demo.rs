@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: the example's layers, made, unpacked, run, and made again.
 
+mod without_bazel;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::{Table, thousands};
-use crate::{install, ui, workspace};
+use crate::{install, sid, ui, workspace};
 
 /// What a demo needs of the machine.
 const NEEDS: &[install::Need] = &[install::CC, install::PYTHON, install::PIP, install::ZSTD];
@@ -35,6 +37,9 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     install::all(NEEDS)?;
     ui::heading("build the worker");
     let worker = project.worker()?;
+    if let Err(why) = sid::bazel() {
+        return without_bazel::run(project, &worker, &why);
+    }
 
     let folder = project.folder("demo")?;
     let copy = folder.join("webapi");
@@ -229,7 +234,12 @@ fn self_check(root: &Path) -> Result<()> {
     let mut command = Command::new(root.join("app"));
     command.arg("--self-check").env_clear().env("PATH", path);
     command.env("LD_LIBRARY_PATH", python.join("lib"));
-    let answer = shell::capture(&mut command)?;
+    self_checked(&mut command)
+}
+
+/// Runs a command that has to answer that all is well.
+fn self_checked(command: &mut Command) -> Result<()> {
+    let answer = shell::capture(command)?;
     ui::print(&answer);
     let answer: Value = serde_json::from_str(&answer).context("the application writes no JSON")?;
     if answer["ok"] != true {

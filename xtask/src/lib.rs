@@ -7,6 +7,7 @@
 pub mod bazel;
 mod bench;
 mod blob;
+mod client;
 mod demo;
 mod fuzz;
 mod install;

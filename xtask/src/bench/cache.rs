@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::client::{self, Client};
 use super::data::{self, Set, noise, write};
 use super::page::{Page, Unit};
 use super::programs::{BSDTAR, Job};
 use super::{DESTINATION, median, plot, ratio, whole};
+use crate::client::{self, Client};
 use crate::measure::{Cost, measure};
 use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};

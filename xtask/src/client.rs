@@ -15,14 +15,14 @@ use crate::measure::Cost;
 use crate::shell::{Context as _, Result, failure};
 
 /// A worker that is running.
-pub(super) struct Client {
+pub(crate) struct Client {
     child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
 }
 
 impl Client {
-    pub(super) fn start(worker: &Path, cache: &Path) -> Result<Self> {
+    pub(crate) fn start(worker: &Path, cache: &Path) -> Result<Self> {
         let mut child = Command::new(worker)
             .arg("--cache-dir")
             .arg(cache)
@@ -39,7 +39,7 @@ impl Client {
 
     /// Sends a request and waits for its answer, which has to be good. As Bazel does, removes what
     /// the request will write.
-    pub(super) fn request(&mut self, request: &WorkRequest) -> Result<Duration> {
+    pub(crate) fn request(&mut self, request: &WorkRequest) -> Result<Duration> {
         let frame = request.encode_length_delimited_to_vec();
         for argument in request.arguments.iter().take(3) {
             if let Some((_, path)) = argument.split_once('=') {
@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// What so many requests cost, each on average, with the peak of the process so far.
-    pub(super) fn cost(&mut self, request: &WorkRequest, times: u32) -> Result<Cost> {
+    pub(crate) fn cost(&mut self, request: &WorkRequest, times: u32) -> Result<Cost> {
         let before = self.cpu()?;
         let mut wall = Duration::ZERO;
         for _ in 0..times {
@@ -69,7 +69,7 @@ impl Client {
     }
 
     /// The bytes that are resident now.
-    pub(super) fn resident(&self) -> Result<u64> {
+    pub(crate) fn resident(&self) -> Result<u64> {
         self.status("VmRSS:")
     }
 
@@ -106,7 +106,7 @@ impl Drop for Client {
 }
 
 /// A request for a layer of these trees, with the digests that Bazel would send.
-pub(super) fn request(output: &Path, trees: &[(String, PathBuf)]) -> Result<WorkRequest> {
+pub(crate) fn request(output: &Path, trees: &[(String, PathBuf)]) -> Result<WorkRequest> {
     let mut request = WorkRequest { request_id: 1, ..WorkRequest::default() };
     let mut argument = |text: String| request.arguments.push(text);
     argument("layer".to_owned());
@@ -144,7 +144,7 @@ fn claim(folder: &Path, inputs: &mut Vec<Input>) -> Result<()> {
 }
 
 /// A file's digest as Bazel writes it.
-pub(super) fn digest(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn digest(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).context(path.display())?;
     let hex = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
     Ok(hex.concat().into_bytes())
