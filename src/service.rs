@@ -145,7 +145,10 @@ impl Service {
         let (targets, spec) = request.into_spec(base)?;
         let _span = info_span!("layer", output = %targets.blob.display()).entered();
         let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
-        let turn = self.pool.turn(CancelCheck::default());
+        let woken = CancelCheck::default();
+        let cancelled = woken.clone();
+        cancel.on_abandon(move || cancelled.cancel());
+        let turn = self.pool.turn(woken);
         let context = BuildContext {
             turn: &turn,
             cache: self.cache.as_deref(),

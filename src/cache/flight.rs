@@ -10,6 +10,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::{DashMap, Entry};
@@ -26,7 +27,15 @@ const STALLED: Duration = Duration::from_secs(20);
 /// How long a waiter sleeps before it looks again at another process's lock: at first, at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
 
-type Waiters = Arc<DashMap<Key, Vec<CancelCheck>>>;
+type Waiters = Arc<DashMap<Key, Flying>>;
+
+/// A flight as others see it.
+#[derive(Debug, Default)]
+struct Flying {
+    waiters: Vec<CancelCheck>,
+    /// Of this very flight: the next one for the same key may start before a waiter looks.
+    landed: Arc<AtomicBool>,
+}
 
 /// Who builds what in this process, and who waits for it.
 #[derive(Debug, Default)]
@@ -56,8 +65,8 @@ pub struct Waiting(Whom);
 
 #[derive(Debug)]
 enum Whom {
-    /// Another request of this process.
-    Request(Key, Waiters),
+    /// Another request of this process; it says when its flight has landed.
+    Request(Arc<AtomicBool>),
     /// Another process: this request is the one that waits for all of this one's.
     Process(Flight, PathBuf),
 }
@@ -65,8 +74,9 @@ enum Whom {
 impl Drop for Flight {
     fn drop(&mut self) {
         drop(self.lock.take());
-        if let Some((_, waiters)) = self.flights.remove(&self.key) {
-            waiters.iter().for_each(CancelCheck::wake);
+        if let Some((_, flying)) = self.flights.remove(&self.key) {
+            flying.landed.store(true, Ordering::SeqCst);
+            flying.waiters.iter().for_each(CancelCheck::wake);
         }
     }
 }
@@ -89,11 +99,12 @@ impl Flights {
         lock_file: Option<PathBuf>,
     ) -> Start {
         match self.0.entry(key) {
-            Entry::Occupied(mut waiters) => {
-                waiters.get_mut().push(cancel.clone());
-                return Start::Later(Waiting(Whom::Request(key, self.0.clone())));
+            Entry::Occupied(mut flying) => {
+                let flying = flying.get_mut();
+                flying.waiters.push(cancel.clone());
+                return Start::Later(Waiting(Whom::Request(flying.landed.clone())));
             }
-            Entry::Vacant(place) => drop(place.insert(Vec::new())),
+            Entry::Vacant(place) => drop(place.insert(Flying::default())),
         }
         let mut flight = Flight { key, flights: self.0.clone(), lock: None };
         // Without a lock file two processes may build the same, and store the same bytes.
@@ -113,8 +124,8 @@ impl Waiting {
     /// that others wait for.
     pub fn wait(self, cancel: &CancelCheck) -> Result<Option<Flight>> {
         match self.0 {
-            Whom::Request(key, flights) => {
-                cancel.wait_for(|| (!flights.contains_key(&key)).then_some(()))?;
+            Whom::Request(landed) => {
+                cancel.wait_for(|| landed.load(Ordering::SeqCst).then_some(()))?;
                 Ok(None)
             }
             Whom::Process(flight, path) => wait(flight, &path, cancel, STALLED).map(Some),
@@ -197,20 +208,35 @@ mod tests {
         let flights = Flights::default();
         let key = key("test");
         let flight = started(flights.start(key, &CancelCheck::default(), None)).unwrap();
-        let wait = |cancel: &CancelCheck| match flights.start(key, cancel, None) {
-            Start::Later(waiting) => waiting.wait(cancel),
-            Start::Now(_) => panic!("it is being built"),
-        };
         let (patient, gone) = (CancelCheck::default(), CancelCheck::default());
+        let [first, second] =
+            [&patient, &gone].map(|cancel| match flights.start(key, cancel, None) {
+                Start::Later(waiting) => waiting,
+                Start::Now(_) => panic!("it is being built"),
+            });
         std::thread::scope(|scope| {
-            let patient = scope.spawn(|| wait(&patient));
-            let cancelled = scope.spawn(|| wait(&gone));
+            let first = scope.spawn(|| first.wait(&patient));
+            let second = scope.spawn(|| second.wait(&gone));
             gone.cancel();
-            assert!(cancelled.join().unwrap().is_err());
+            assert!(second.join().unwrap().is_err());
             drop(flight);
-            assert!(patient.join().unwrap().unwrap().is_none());
+            assert!(first.join().unwrap().unwrap().is_none());
         });
         assert!(flights.0.is_empty());
+    }
+
+    #[test]
+    fn a_waiter_does_not_miss_the_end_because_another_flight_starts_at_once() {
+        let flights = Flights::default();
+        let cancel = CancelCheck::default();
+        let first = started(flights.start(key("test"), &cancel, None)).unwrap();
+        let Start::Later(waiting) = flights.start(key("test"), &cancel, None) else {
+            panic!("it is being built")
+        };
+        drop(first);
+        let _second = started(flights.start(key("test"), &CancelCheck::default(), None)).unwrap();
+        // Or it would never come back.
+        assert!(waiting.wait(&cancel).unwrap().is_none());
     }
 
     #[test]

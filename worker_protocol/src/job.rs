@@ -2,6 +2,7 @@
 //! [`CancelToken`].
 
 use std::any::Any;
+use std::fmt;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -96,6 +97,17 @@ pub struct CancelToken(Arc<Shared>);
 struct Shared {
     abandoned: AtomicBool,
     publishing: Mutex<()>,
+    hooks: Mutex<Hooks>,
+}
+
+/// What is to be called when the job is abandoned.
+#[derive(Default)]
+struct Hooks(Vec<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hooks").field(&self.0.len()).finish()
+    }
 }
 
 impl CancelToken {
@@ -116,6 +128,18 @@ impl CancelToken {
     /// Whether the job has been abandoned. Never becomes false again.
     pub fn is_abandoned(&self) -> bool {
         self.0.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Has `f` called once the job is abandoned, or now if it is: what wakes a job that waits. `f`
+    /// must be short; it may run on any thread, and not at all if nobody abandons the job.
+    pub fn on_abandon(&self, f: impl FnOnce() + Send + 'static) {
+        let mut hooks = self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_abandoned() {
+            drop(hooks);
+            f();
+        } else {
+            hooks.0.push(Box::new(f));
+        }
     }
 
     /// Runs `f`, the step that makes outputs visible (a rename), unless the job has
@@ -141,7 +165,13 @@ impl CancelToken {
     /// Abandons the job without waiting: the event loop learns from the job's end
     /// that its last rename is over, and has other requests to attend to till then.
     pub(crate) fn request_stop(&self) {
+        let mut hooks = self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.abandoned.store(true, Ordering::SeqCst);
+        let called = mem::take(&mut hooks.0);
+        drop(hooks);
+        for hook in called {
+            hook();
+        }
     }
 }
 
@@ -207,6 +237,22 @@ pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hooks_are_called_once_the_job_is_abandoned_or_at_once() {
+        let token = CancelToken::new();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let hook = |name: &'static str| {
+            let sender = sender.clone();
+            move || sender.send(name).unwrap()
+        };
+        token.on_abandon(hook("before"));
+        assert!(receiver.try_recv().is_err());
+        token.abandon();
+        token.abandon();
+        token.on_abandon(hook("after"));
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["before", "after"]);
+    }
 
     #[test]
     fn output_is_cut_at_a_character_below_64_kib() {
