@@ -5,6 +5,7 @@
 set -eu
 exec unshare --mount --propagation private sh -euc '
 root=$1; shift
+export HOME="${HOME:-/root}"
 directory=$(pwd -P)
 mount --bind "$root" "$root"
 for path in /* /var/tmp; do
