@@ -1,4 +1,4 @@
-//! rules_python itself: `pip.parse`, `py_binary`, and an image of them that runs.
+//! `rules_python` itself: `pip.parse`, `py_binary`, and an image of them that runs.
 
 use std::collections::BTreeSet;
 use std::fs;
