@@ -57,7 +57,7 @@ fn a_write_that_fails_hurts_no_other_request() {
     let mut responses = [worker.response(), worker.response()];
     responses.sort_by_key(|response| response.request_id);
     assert_eq!(responses.each_ref().map(|response| response.exit_code), [3, 0]);
-    assert!(responses[0].output.contains("/a`"), "{}", responses[0].output);
+    assert!(responses[0].output.contains("`a`"), "{}", responses[0].output);
     assert!(worker.end().success());
     assert_eq!(folder.names(), ["b", "big", "f"]);
 }

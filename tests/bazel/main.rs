@@ -10,6 +10,7 @@ mod image;
 mod json;
 mod odd;
 mod rebuild;
+mod rules_python;
 mod same_bytes;
 mod scene;
 #[path = "../support/mod.rs"]

@@ -104,6 +104,7 @@
 compile_error!("worker_protocol is for Unix: Bazel's workers on Windows have other streams");
 
 pub mod codec;
+mod fate;
 mod handler;
 mod job;
 #[cfg(feature = "json")]

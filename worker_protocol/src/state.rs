@@ -12,9 +12,9 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::fate::Fate;
 use crate::job::Outcome;
 use crate::messages::WorkResponse;
-use crate::reply::{INTERNAL_ERROR, Reply};
 
 /// Our own name for one request; never used twice, and later requests have
 /// greater ones.
@@ -89,19 +89,6 @@ pub enum Action {
     },
     /// No job is left, and none will come.
     Exit,
-}
-
-/// Who still waits for a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// Bazel waits for its answer.
-    Wanted,
-    /// Bazel cancelled it and waits to hear that it has stopped.
-    Cancelled,
-    /// A later request writes the same file; Bazel may still wait.
-    Superseded,
-    /// A later request has its id: any answer would be taken for the later one's.
-    Replaced,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,7 +282,7 @@ impl State {
         // What was done before the stop reached it may be told; nobody waits to
         // hear that the rest was not done.
         if !self.stopped || matches!(outcome, Outcome::Replied(_)) {
-            let response = answer(&job, outcome);
+            let response = job.fate.answer(job.id, outcome);
             self.actions.extend(response.map(|response| Action::Respond { response }));
         }
     }
@@ -368,31 +355,6 @@ impl State {
         }
         Some(job)
     }
-}
-
-/// What Bazel hears of a job that ended: one response, or none if its id has a new
-/// owner. `was_cancelled` answers a cancel and nothing else.
-fn answer(job: &Job, outcome: Outcome) -> Option<WorkResponse> {
-    let reply = match (job.fate, outcome) {
-        (Fate::Replaced, _) => return None,
-        (Fate::Superseded, _) => {
-            Reply::failed(1, "superseded by a later request that writes the same file")
-        }
-        (Fate::Cancelled, Outcome::Abandoned) => {
-            return Some(WorkResponse {
-                request_id: job.id,
-                was_cancelled: true,
-                ..WorkResponse::default()
-            });
-        }
-        (Fate::Wanted, Outcome::Abandoned) => Reply::failed(
-            INTERNAL_ERROR,
-            "the worker stopped although nobody asked it to\nThis is a bug in the worker.",
-        ),
-        (_, Outcome::Replied(reply)) => reply,
-        (_, outcome @ Outcome::Panicked(_)) => Reply::failed(INTERNAL_ERROR, outcome),
-    };
-    Some(reply.into_response(job.id))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::thread;
 
 use super::*;
 use crate::job::catch;
+use crate::reply::{INTERNAL_ERROR, Reply};
 
 #[path = "state_schedules.rs"]
 mod schedules;

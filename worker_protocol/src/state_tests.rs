@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::reply::Reply;
 
 /// A state whose events and actions are written in a line each. A job is prepared as soon as the
 /// state asks for it, unless the test does that itself.

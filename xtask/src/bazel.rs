@@ -22,7 +22,6 @@ pub struct Bazel {
     output_base: Option<PathBuf>,
     worker: PathBuf,
     shown: bool,
-    rc: Option<PathBuf>,
 }
 
 /// What a build did.
@@ -85,7 +84,6 @@ impl Bazel {
             output_base: None,
             worker: worker.to_path_buf(),
             shown: false,
-            rc: None,
         })
     }
 
@@ -100,13 +98,6 @@ impl Bazel {
     #[must_use]
     pub fn with_worker(mut self, worker: &Path) -> Self {
         self.worker = worker.to_path_buf();
-        self
-    }
-
-    /// With one more file of flags.
-    #[must_use]
-    pub fn with_rc(mut self, rc: &Path) -> Self {
-        self.rc = Some(rc.to_path_buf());
         self
     }
 
@@ -125,9 +116,6 @@ impl Bazel {
         command.arg("--nohome_rc").arg(flag("--output_user_root=", &self.folder.join("root")));
         if let Some(output_base) = &self.output_base {
             command.arg(flag("--output_base=", output_base));
-        }
-        if let Some(rc) = &self.rc {
-            command.arg(flag("--bazelrc=", rc));
         }
         command.arg(name);
         let color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

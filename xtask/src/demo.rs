@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the example's layers, made, unpacked, run, and made again.
 
-mod plain;
+mod without_bazel;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,22 +33,13 @@ const CHANGE: (&str, &str, &str) = (
 
 /// Shows it.
 pub(crate) fn run(project: &Project) -> Result<()> {
-    match sid::bazel() {
-        Ok(_) => with_bazel(project),
-        Err(why) => plain::run(project, &why),
-    }
-}
-
-/// Shows what can be shown without a Bazel.
-pub(crate) fn run_plain(project: &Project) -> Result<()> {
-    plain::run(project, &failure("none was looked for"))
-}
-
-fn with_bazel(project: &Project) -> Result<()> {
     let start = Instant::now();
     install::all(NEEDS)?;
     ui::heading("build the worker");
     let worker = project.worker()?;
+    if let Err(why) = sid::bazel() {
+        return without_bazel::run(project, &worker, &why);
+    }
 
     let folder = project.folder("demo")?;
     let copy = folder.join("webapi");
@@ -102,6 +93,12 @@ fn with_bazel(project: &Project) -> Result<()> {
     ui::print(shared);
     ui::done(format_args!("demo: {}", ui::seconds(start.elapsed())));
     Ok(())
+}
+
+/// Shows what can be shown without a Bazel.
+pub(crate) fn run_without_bazel(project: &Project) -> Result<()> {
+    install::all(NEEDS)?;
+    without_bazel::run(project, &project.worker()?, &failure("--without-bazel was given"))
 }
 
 /// Forgets an earlier demo, save what it has fetched.
@@ -243,7 +240,12 @@ fn self_check(root: &Path) -> Result<()> {
     let mut command = Command::new(root.join("app"));
     command.arg("--self-check").env_clear().env("PATH", path);
     command.env("LD_LIBRARY_PATH", python.join("lib"));
-    let answer = shell::capture(&mut command)?;
+    self_checked(&mut command)
+}
+
+/// Runs a command that has to answer that all is well.
+fn self_checked(command: &mut Command) -> Result<()> {
+    let answer = shell::capture(command)?;
     ui::print(&answer);
     let answer: Value = serde_json::from_str(&answer).context("the application writes no JSON")?;
     if answer["ok"] != true {

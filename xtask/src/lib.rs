@@ -138,7 +138,7 @@ fn fuzz(mut parser: lexopt::Parser) -> Result<()> {
 fn demo(mut parser: lexopt::Parser) -> Result<()> {
     match parser.next()? {
         None => demo::run(&Project::find()?),
-        Some(Long("without-bazel")) => demo::run_plain(&Project::find()?),
+        Some(Long("without-bazel")) => demo::run_without_bazel(&Project::find()?),
         Some(other) => Err(other.unexpected().into()),
     }
 }

@@ -4,7 +4,7 @@
 //! in the user's cache folder, and Bazel is run in it, with this machine's folders at their own
 //! places. A person with bazelisk and a network never gets here.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +16,9 @@ use crate::{install, ui};
 
 const MAKE: &str = include_str!("sid/make.sh");
 const ENTER: &str = include_str!("sid/enter.sh");
+
+/// Where a root has the script that made it.
+const RECIPE: &str = "etc/pylayer-make.sh";
 
 /// A root older than this is made anew.
 const STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -55,8 +58,7 @@ fn in_root() -> Result<PathBuf> {
     }
     let folder = cache()?.join("pylayer-sid");
     fs::create_dir_all(&folder).context(folder.display())?;
-    let lock = File::create(folder.join("lock")).context(folder.display())?;
-    lock.lock().context("cannot lock the sid root")?;
+    let _lock = lock(&folder.join("lock"))?;
     let root = folder.join("root");
     let [make, enter, bazel] = ["make.sh", "enter.sh", "bazel"].map(|name| folder.join(name));
     write(&make, MAKE)?;
@@ -69,13 +71,17 @@ fn in_root() -> Result<PathBuf> {
     if is_fresh(&root) && is_recent(&bazel) {
         return Ok(bazel);
     }
-    install::all(&[install::DEBOOTSTRAP, install::UTIL_LINUX])?;
+    install::all(&[install::DEBOOTSTRAP, install::PYTHON, install::UTIL_LINUX])?;
     ui::heading("make a root of Debian sid with Bazel (about a minute, 1.4 GB)");
-    for stale in [&root, &folder.join("new")] {
+    let new = folder.join("new");
+    for stale in [&root, &new] {
         remove(stale)?;
     }
-    let new = folder.join("new");
-    shell::run(Command::new("sh").arg(&make).arg(&new).arg(mirror()))?;
+    // What is mounted there goes with the command, however it ends.
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation=private", "sh"]).arg(&make).arg(&new).arg(mirror());
+    shell::run(&mut command)?;
+    fs::write(new.join(RECIPE), MAKE).context(new.display())?;
     fs::rename(&new, &root).context(root.display())?;
     if is_recent(&bazel) {
         return Ok(bazel);
@@ -88,9 +94,25 @@ fn in_root() -> Result<PathBuf> {
     )))
 }
 
+/// Waits until no other process makes the root, or looks at it.
+fn lock(path: &Path) -> Result<File> {
+    let lock = File::create(path).context(path.display())?;
+    match lock.try_lock() {
+        Ok(()) => return Ok(lock),
+        Err(TryLockError::WouldBlock) => ui::say("waiting for another process with the sid root"),
+        Err(TryLockError::Error(error)) => return Err(error).context(path.display()),
+    }
+    lock.lock().context(path.display())?;
+    Ok(lock)
+}
+
+/// Whether a root is complete, made by this recipe, and not too old.
 fn is_fresh(root: &Path) -> bool {
-    let made = fs::metadata(root.join("etc/bazel.bazelrc")).and_then(|file| file.modified());
-    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age < STALE))
+    let recipe = root.join(RECIPE);
+    let made = fs::metadata(&recipe).and_then(|file| file.modified());
+    fs::read_to_string(&recipe).is_ok_and(|text| text == MAKE)
+        && made
+            .is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age < STALE))
 }
 
 /// Removes a root, in which nothing may be mounted.
@@ -127,7 +149,13 @@ fn mirror() -> String {
         .map_or_else(|| "http://deb.debian.org/debian".to_owned(), ToOwned::to_owned)
 }
 
+/// Writes a script, which other processes may be about to run.
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).context(path.display())?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context(path.display())
+    if fs::read_to_string(path).is_ok_and(|found| found == text) {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text).context(new.display())?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).context(new.display())?;
+    fs::rename(&new, path).context(path.display())
 }

@@ -74,7 +74,7 @@ const STEPS: &[Step] = &[
         name: "demo",
         what: "the demo where there is no Bazel",
         needs: &[install::CC, install::PYTHON, install::PIP, install::ZSTD],
-        run: demo::run_plain,
+        run: demo::run_without_bazel,
     },
     Step {
         name: "bazel",
@@ -166,9 +166,7 @@ fn rules(project: &Project) -> Result<()> {
     let tests = ["--test_output=errors", "//py/tests/..."];
     shell::run(bazel.building("test").args(tests))?;
     ui::heading("once more, as Bazel 8 and 9 do it");
-    let next = project.root.join("py/tests/next.bazelrc");
-    let mut command = bazel.with_rc(&next).building("test");
-    shell::run(command.arg("--config=next").args(tests))
+    shell::run(bazel.building("test").arg("--config=next").args(tests))
 }
 
 fn rule_sources(project: &Project) -> Result<()> {

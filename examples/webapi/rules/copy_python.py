@@ -17,6 +17,8 @@ LEFT_OUT = [
     "ensurepip",
     "idlelib",
     "lib2to3",
+    # The customs of this machine; on Debian a link out of the folder.
+    "sitecustomize.py",
     "site-packages",
     "test",
     "tests",

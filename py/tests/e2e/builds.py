@@ -114,7 +114,7 @@ class Builds(Built):
 
     def test_what_another_configuration_asks_for_is_in_the_cache(self) -> None:
         before = self.workspace.cache()
-        # Bazel 4 goes by the mode's name: where only the platform is another, it runs nothing.
+        # Another mode is another configuration, whatever the platform changes.
         flags = ["--platforms=//:other_platform", "--compilation_mode=opt"]
         ran = self.workspace.executed("//:app", "//real:image", *flags)
         after = self.workspace.cache()

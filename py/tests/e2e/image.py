@@ -58,9 +58,11 @@ class Image:
         """Applies the layers in order."""
         for layer in self.layers:
             with tarfile.open(fileobj=io.BytesIO(layer.archive())) as archive:
+                # The layers are our own. Python before 3.11.4 has no filters.
+                archive.extraction_filter = lambda member, _path: member
                 for member in archive.getmembers():
                     member.uid, member.gid = os.getuid(), os.getgid()
-                    archive.extract(member, root, filter="fully_trusted")
+                    archive.extract(member, root)
 
 
 def runfiles(manifest: pathlib.Path, image_folder: str) -> dict[str, bytes | None]:

@@ -4,7 +4,7 @@ use xtask::processes;
 
 use super::{Layers, SIDE_BY_SIDE, wait_until};
 
-/// What Bazel 4.2.3 does about a request that it gives up.
+/// What Bazel does about a request that it gives up.
 #[derive(Clone, Copy, PartialEq)]
 enum Bazel {
     /// Nothing, and its number and output come again in the next build.
@@ -19,9 +19,12 @@ enum Bazel {
 
 const WAYS: [(&[&str], Bazel); 4] = [
     (&[], Bazel::Forgets),
-    (&["--worker_sandboxing", "--experimental_worker_cancellation"], Bazel::Cancels),
-    (&["--worker_sandboxing"], Bazel::LetsItFinish),
-    (&["--noexperimental_worker_multiplex"], Bazel::EndsTheWorker),
+    (
+        &["--experimental_worker_multiplex_sandboxing", "--experimental_worker_cancellation"],
+        Bazel::Cancels,
+    ),
+    (&["--experimental_worker_multiplex_sandboxing"], Bazel::LetsItFinish),
+    (&["--noworker_multiplex"], Bazel::EndsTheWorker),
 ];
 
 #[test]

@@ -27,11 +27,11 @@ fn more_requests_than_cores_and_slots_are_all_answered() {
     let targets = [&names[..], &["a"]].concat();
     let instances = [
         // One process, whose requests wait for each other.
-        (1, &["--experimental_worker_max_multiplex_instances=24"][..]),
+        (1, &["--worker_max_multiplex_instances=24"][..]),
         // Several, with one cache.
-        (3, &["--noexperimental_worker_multiplex", "--worker_max_instances=3"]),
-        // To Bazel 4.2.3 these are multiplex workers still, though with one request each.
-        (3, &["--worker_sandboxing", "--experimental_worker_max_multiplex_instances=3"]),
+        (3, &["--noworker_multiplex", "--worker_max_instances=3"]),
+        // One again, in which each request has a directory of its own.
+        (1, &["--experimental_worker_multiplex_sandboxing", "--worker_max_multiplex_instances=24"]),
     ];
     for (processes, options) in instances {
         for name in &names {

@@ -16,7 +16,7 @@ use crate::table::Align::{Left, Right};
 use crate::table::{Table, thousands};
 use crate::ui;
 
-/// The mnemonics of layers: Bazel 4 hands startup flags to the workers of each.
+/// The mnemonics of layers: Bazel hands startup flags to the workers of each.
 const MNEMONICS: &[&str] = &["PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
 
 /// Measures the builds.
