@@ -272,8 +272,13 @@ impl Handler for Service {
         // The runtime's own span began before this request was known to be verbose.
         let told = request.verbosity > 0;
         let _span = told.then(|| info_span!("request", id = request.request_id).entered());
-        let Answer { text, notes, warnings } =
-            self.act(action, origin).map_err(|error| failed(&error))?;
+        // What goes wrong with a request that nobody wants is nobody's concern: its sources may be
+        // gone already.
+        let why = |error: Error| match context.check() {
+            Ok(()) => failed(&error),
+            Err(abandoned) => abandoned.into(),
+        };
+        let Answer { text, notes, warnings } = self.act(action, origin).map_err(why)?;
         let mut output = text + &notes;
         for (kind, line) in warnings {
             warn!("{line}");
