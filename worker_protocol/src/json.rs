@@ -5,7 +5,7 @@
 //!   default may be left out, `null` is the default, unknown fields are skipped, and of a name that
 //!   comes twice the last counts.
 //! - A digest is Base64 of the bytes that the protobuf protocol would send.
-//! - Bazel 4 writes nothing between two objects, later ones write a newline: an object is read as
+//! - Bazel writes a newline between two objects, and some executors nothing: an object is read as
 //!   soon as its last brace is there, and a response ends with a newline.
 //! - Braces and strings alone decide where an object ends. What is wrong inside costs that request.
 //! - Bazel takes no notice of `wasCancelled`; it is written for other executors.

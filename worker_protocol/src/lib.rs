@@ -11,7 +11,7 @@
 //! What a worker owes Bazel, the module that pays, and a test that would notice
 //! (those of the modules stand beside them, the others in `tests/`). The rules are those
 //! of Bazel's `worker_protocol.proto`, its documentation on creating and multiplexing
-//! workers, and, where these are silent, of what Bazel 4.2.3 was seen to do.
+//! workers, and, where these are silent, of what Bazel 7.7.1 was seen to do.
 //!
 //! - **Frames**. A frame is a varint length and a message. Length 0 is a message
 //!   too, unknown fields are skipped, and the input may end between frames but not

@@ -20,7 +20,7 @@ pub enum Protocol {
     /// `proto`, which is what Bazel speaks unless it is told to do otherwise: see [`codec`].
     #[default]
     Protobuf,
-    /// `json`: for Bazel 5.1 and later, or with `--experimental_worker_allow_json_protocol`. Some
+    /// `json`, where an action asks for it by `requires-worker-protocol`. Some
     /// remote executors do not speak it.
     #[cfg(feature = "json")]
     Json,

@@ -81,7 +81,7 @@ fn a_request_is_answered_before_anything_follows_it() {
     let mut from_worker = BufReader::new(from_worker);
     let worker = serve(input, output, Options::default().protocol(Protocol::Json));
     for request_id in 0..3 {
-        // As Bazel 4 writes it: no newline.
+        // As some executors write it: no newline.
         write!(to_worker, "{{\"requestId\":{request_id}}}").unwrap();
         let mut line = String::new();
         from_worker.read_line(&mut line).unwrap();
