@@ -16,6 +16,7 @@ use startup::STARTUP;
 use crate::check::{self, CheckRequest};
 use crate::error::{Error, Result};
 use crate::flags::{self, usage};
+use crate::image::{self, ImageRequest};
 use crate::request::{self, LayerRequest};
 
 const HINT: &str = "`pylayer --help` lists the flags and commands";
@@ -30,6 +31,7 @@ Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
 
 Commands:
   layer               builds one layer: see `pylayer layer --help`
+  image               makes an OCI image of layers: see `pylayer image --help`
   check               checks an image's layers: see `pylayer check --help`
   cache stat [--json] what the cache holds, and how useful it has been
   cache verify        checks all that is in the cache and removes what is damaged
@@ -74,6 +76,8 @@ pub enum Action {
     Layer(LayerRequest),
     /// Check an image's layers.
     Check(CheckRequest),
+    /// Make an image.
+    Image(Box<ImageRequest>),
     /// Look after the cache.
     Cache(CacheRequest),
 }
@@ -101,7 +105,7 @@ pub enum CacheVerb {
 }
 
 /// The commands.
-const COMMANDS: [&str; 4] = ["layer", "check", "cache", "help"];
+const COMMANDS: [&str; 5] = ["layer", "image", "check", "cache", "help"];
 
 impl Invocation {
     /// Reads the process's arguments, its own name left out.
@@ -162,6 +166,10 @@ impl Action {
             Some("check") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(check::HELP.to_owned()))
             }
+            Some("image") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(image::help()))
+            }
+            Some("image") => Ok(Self::Image(Box::new(ImageRequest::parse(arguments)?))),
             Some("check") => Ok(Self::Check(CheckRequest::parse(arguments, base)?)),
             Some("cache") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(HELP.to_owned()))
@@ -171,6 +179,7 @@ impl Action {
                 None | Some("cache" | "help") => Ok(Self::Print(HELP.to_owned())),
                 Some("layer") => Ok(Self::Print(request::help())),
                 Some("check") => Ok(Self::Print(check::HELP.to_owned())),
+                Some("image") => Ok(Self::Print(image::help())),
                 Some(other) => Err(flags::unknown("command", other, COMMANDS, HINT)),
             },
             _ => Err(flags::unknown("command", &command.to_string_lossy(), COMMANDS, HINT)),

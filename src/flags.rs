@@ -48,3 +48,12 @@ pub fn number(flag: &str, value: &OsStr, least: u64, most: u64) -> Result<u64> {
         }
     }
 }
+
+/// Turns a refusal of clap's into a usage error.
+pub fn refused(error: &clap::Error, hint: &'static str) -> Error {
+    let text = error.to_string();
+    // The usage line is in the help; what may be meant stands before it.
+    let what = text.split("\n\nUsage:").next().unwrap_or_default();
+    let what = what.split("\n\nFor more information").next().unwrap_or_default();
+    Error::usage(what.trim_start_matches("error: ").trim_end()).hint(hint)
+}

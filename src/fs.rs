@@ -4,6 +4,7 @@
 //! target and appear there by one rename or link, so a reader never sees half a file.
 
 pub mod directory;
+mod folder;
 mod output;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 /// What to do about a source that changes.
 const UNTOUCHED: &str = "nothing may write to a source during a build";
 
+pub use folder::{OutputFolder, Placing};
 pub use output::{Output, discard_unpublished, folder, is_temporary};
 
 /// What a path is, itself: a symbolic link is not followed.

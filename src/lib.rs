@@ -11,6 +11,7 @@
 //! The library exists for the `pylayer` binary and its tests; the promises to others are the
 //! command line and the layers' bytes.
 
+pub mod archive;
 pub mod cache;
 pub mod cancel;
 pub mod check;
@@ -19,8 +20,10 @@ pub mod digest;
 pub mod error;
 pub mod flags;
 pub mod fs;
+pub mod image;
 pub mod layer;
 pub mod observe;
+pub mod oci;
 pub mod pipeline;
 pub mod request;
 pub mod service;

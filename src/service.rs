@@ -15,6 +15,7 @@ use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::image::{self, ImageRequest};
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
 use crate::pipeline::{self, BuildContext, Claims, Functions};
@@ -105,6 +106,7 @@ impl Service {
             Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
             Action::Layer(request) => self.layer(request, origin),
             Action::Check(request) => check_layers(&request, origin),
+            Action::Image(request) => make_image(&request, origin),
             Action::Cache(request) => {
                 Ok(Answer { text: self.look_after(&request)?, ..Answer::default() })
             }
@@ -211,6 +213,19 @@ fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
     Ok(Answer { notes, ..Answer::default() })
 }
 
+/// Makes an image.
+fn make_image(request: &ImageRequest, origin: Origin<'_>) -> Result<Answer> {
+    let Origin { base, cancel, .. } = origin;
+    let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+    let mut finished = image::build(request, base, &wanted)?;
+    let warnings = std::mem::take(&mut finished.warnings);
+    match cancel.publish(|| finished.publish()) {
+        Ok(published) => published?,
+        Err(Abandoned) => return Err(Error::abandoned()),
+    }
+    Ok(Answer { warnings: warnings.lines().collect(), ..Answer::default() })
+}
+
 /// The cache's folder in the output base that the process runs in: a worker's working directory
 /// is `<output_base>/execroot/<workspace>`, or below `<output_base>/bazel-workers` in a sandbox.
 fn in_output_base() -> Option<PathBuf> {
@@ -257,6 +272,7 @@ impl Handler for Service {
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target(base))],
+            Action::Image(image) => vec![fs::identity(&image.target(base))],
             Action::Print(_) | Action::Cache(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))

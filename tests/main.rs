@@ -9,6 +9,7 @@ mod check;
 mod consumers;
 mod determinism;
 mod environment;
+mod image;
 mod links;
 mod meant;
 mod memory;

@@ -16,7 +16,8 @@ pub(super) const STARTUP: [&str; 6] =
     ["--jobs", "--cache-dir", "--cache-size", "--digest-attribute", "--log", "--trace"];
 
 /// The flags of commands that have no value.
-const WITHOUT_VALUE: [&str; 6] = ["--empty", "--directory", "--explain", "--json", "--help", "-h"];
+const WITHOUT_VALUE: [&str; 7] =
+    ["--empty", "--directory", "--explain", "--json", "--link", "--help", "-h"];
 
 /// The startup flags: none of them changes any byte of any output.
 #[derive(Debug)]

@@ -1,0 +1,8 @@
+//! Reading layers, whoever made them: members, entries, digests.
+//!
+//! A layer is read once, from its first byte to its last, and memory grows with its entries and
+//! members alone.
+
+mod members;
+
+pub use members::{Blob, Codec, Finished, Member};
