@@ -3,6 +3,9 @@
 //! A layer is read once, from its first byte to its last, and memory grows with its entries and
 //! members alone.
 
+mod entries;
 mod members;
+mod source;
 
+pub use entries::{Entry, Kind, Layer, Record, show};
 pub use members::{Blob, Codec, Finished, Member};

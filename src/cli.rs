@@ -17,6 +17,7 @@ use crate::check::{self, CheckRequest};
 use crate::error::{Error, Result};
 use crate::flags::{self, usage};
 use crate::image::{self, ImageRequest};
+use crate::inspect::{self, InspectRequest};
 use crate::request::{self, LayerRequest};
 
 const HINT: &str = "`pylayer --help` lists the flags and commands";
@@ -32,6 +33,7 @@ Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
 Commands:
   layer               builds one layer: see `pylayer layer --help`
   image               makes an OCI image of layers: see `pylayer image --help`
+  inspect             says what is in a layer or an image: see `pylayer inspect --help`
   check               checks an image's layers: see `pylayer check --help`
   cache stat [--json] what the cache holds, and how useful it has been
   cache verify        checks all that is in the cache and removes what is damaged
@@ -78,6 +80,8 @@ pub enum Action {
     Check(CheckRequest),
     /// Make an image.
     Image(Box<ImageRequest>),
+    /// Say what is in a layer or an image.
+    Inspect(InspectRequest),
     /// Look after the cache.
     Cache(CacheRequest),
 }
@@ -105,7 +109,7 @@ pub enum CacheVerb {
 }
 
 /// The commands.
-const COMMANDS: [&str; 5] = ["layer", "image", "check", "cache", "help"];
+const COMMANDS: [&str; 6] = ["layer", "image", "inspect", "check", "cache", "help"];
 
 impl Invocation {
     /// Reads the process's arguments, its own name left out.
@@ -170,6 +174,10 @@ impl Action {
                 Ok(Self::Print(image::help()))
             }
             Some("image") => Ok(Self::Image(Box::new(ImageRequest::parse(arguments)?))),
+            Some("inspect") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(inspect::help()))
+            }
+            Some("inspect") => Ok(Self::Inspect(InspectRequest::parse(arguments)?)),
             Some("check") => Ok(Self::Check(CheckRequest::parse(arguments, base)?)),
             Some("cache") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(HELP.to_owned()))
@@ -180,6 +188,7 @@ impl Action {
                 Some("layer") => Ok(Self::Print(request::help())),
                 Some("check") => Ok(Self::Print(check::HELP.to_owned())),
                 Some("image") => Ok(Self::Print(image::help())),
+                Some("inspect") => Ok(Self::Print(inspect::help())),
                 Some(other) => Err(flags::unknown("command", other, COMMANDS, HINT)),
             },
             _ => Err(flags::unknown("command", &command.to_string_lossy(), COMMANDS, HINT)),

@@ -57,3 +57,8 @@ pub fn refused(error: &clap::Error, hint: &'static str) -> Error {
     let what = what.split("\n\nFor more information").next().unwrap_or_default();
     Error::usage(what.trim_start_matches("error: ").trim_end()).hint(hint)
 }
+
+/// A value that knows how to read itself, for clap.
+pub fn parsed<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| error.to_string().replace("\nhint: ", "; "))
+}

@@ -21,6 +21,7 @@ pub mod error;
 pub mod flags;
 pub mod fs;
 pub mod image;
+pub mod inspect;
 pub mod layer;
 pub mod observe;
 pub mod oci;

@@ -16,6 +16,7 @@ use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
 use crate::image::{self, ImageRequest};
+use crate::inspect;
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
 use crate::pipeline::{self, BuildContext, Claims, Functions};
@@ -107,6 +108,12 @@ impl Service {
             Action::Layer(request) => self.layer(request, origin),
             Action::Check(request) => check_layers(&request, origin),
             Action::Image(request) => make_image(&request, origin),
+            Action::Inspect(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                let text = inspect::inspect(&request, base, &wanted)?;
+                Ok(Answer { text, ..Answer::default() })
+            }
             Action::Cache(request) => {
                 Ok(Answer { text: self.look_after(&request)?, ..Answer::default() })
             }
@@ -273,7 +280,7 @@ impl Handler for Service {
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target(base))],
             Action::Image(image) => vec![fs::identity(&image.target(base))],
-            Action::Print(_) | Action::Cache(_) => Vec::new(),
+            Action::Print(_) | Action::Cache(_) | Action::Inspect(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))
     }

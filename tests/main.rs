@@ -10,6 +10,7 @@ mod consumers;
 mod determinism;
 mod environment;
 mod image;
+mod inspect;
 mod links;
 mod meant;
 mod memory;

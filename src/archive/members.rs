@@ -1,19 +1,17 @@
 //! A layer blob as it is read: its members, its content, and the digests of both.
 
 use std::fmt;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead as _, Read};
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
+use super::source::Source;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::fs::Input;
 use crate::layer::Checkpoint;
-
-/// How much is read at a time, in bytes.
-const BUFFER: usize = 256 << 10;
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,8 +90,8 @@ pub struct Blob<'a> {
     codec: Codec,
     members: Vec<Member>,
     content: Hasher,
-    /// Whether only zeros have come.
-    is_blank: bool,
+    /// How many bytes there are up to the last one that is no zero.
+    said: u64,
     /// What went wrong first.
     error: Option<Error>,
 }
@@ -119,8 +117,8 @@ pub struct Finished {
     pub diff_id: Digest,
     /// The archive's length in bytes.
     pub content_size: u64,
-    /// Whether there are no entries in it: nothing but zeros.
-    pub is_blank: bool,
+    /// The length of the archive without the zeros at its end; 0 if it has no entries.
+    pub said: u64,
     /// Its members, in order.
     pub members: Vec<Member>,
 }
@@ -141,14 +139,7 @@ impl<'a> Blob<'a> {
             Codec::None => State::Plain(source),
             Codec::Gzip | Codec::Zstd => State::Between(source),
         };
-        Ok(Self {
-            state,
-            codec,
-            members: Vec::new(),
-            content: Hasher::new(),
-            is_blank: true,
-            error: None,
-        })
+        Ok(Self { state, codec, members: Vec::new(), content: Hasher::new(), said: 0, error: None })
     }
 
     /// Reads what is left, and gives what was learned.
@@ -158,7 +149,10 @@ impl<'a> Blob<'a> {
             match self.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(source) => return Err(self.explain(source)),
+                Err(source) => {
+                    let unknown = || Error::input("the layer is damaged").because(source);
+                    return Err(self.error.take().unwrap_or_else(unknown));
+                }
             }
         }
         let State::Between(source) = self.state else {
@@ -172,24 +166,14 @@ impl<'a> Blob<'a> {
             size,
             content_size: self.content.length(),
             diff_id: self.content.finish(),
-            is_blank: self.is_blank,
+            said: self.said,
             members: self.members,
         })
     }
 
-    /// How the blob is compressed.
-    pub fn codec(&self) -> Codec {
-        self.codec
-    }
-
-    /// How many bytes of the archive were read.
-    pub fn position(&self) -> u64 {
-        self.content.length()
-    }
-
-    /// The error for one that came of reading, with what was behind it.
-    pub fn explain(&mut self, source: io::Error) -> Error {
-        self.error.take().unwrap_or_else(|| Error::input("the layer is damaged").because(source))
+    /// What went wrong, if reading failed.
+    pub fn failure(&mut self) -> Option<Error> {
+        self.error.take()
     }
 
     /// Begins the next member; says whether there is one.
@@ -301,8 +285,10 @@ impl Read for Blob<'_> {
         }
         match self.read_some(buffer) {
             Ok(read) => {
+                if let Some(last) = buffer[..read].iter().rposition(|&byte| byte != 0) {
+                    self.said = self.content.length() + last as u64 + 1;
+                }
                 self.content.update(&buffer[..read]);
-                self.is_blank &= buffer[..read].iter().all(|&byte| byte == 0);
                 Ok(read)
             }
             Err(source) => {
@@ -339,55 +325,4 @@ fn not_a_layer(start: &[u8], path: &Path) -> Error {
         ("not a layer:", "a layer is a tar archive, uncompressed or compressed by gzip or zstd")
     };
     Error::input(what).at(path).hint(hint)
-}
-
-/// A file whose bytes are hashed as they are taken.
-struct Source<'a> {
-    input: Input,
-    buffer: Vec<u8>,
-    /// What of the buffer is not taken yet.
-    left: std::ops::Range<usize>,
-    hasher: Hasher,
-    check: Checkpoint<'a>,
-    error: Option<Error>,
-}
-
-impl<'a> Source<'a> {
-    fn new(input: Input, check: Checkpoint<'a>) -> Self {
-        let buffer = vec![0; BUFFER];
-        Self { input, buffer, left: 0..0, hasher: Hasher::new(), check, error: None }
-    }
-}
-
-impl BufRead for Source<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.left.is_empty() {
-            let read = (self.check)().and_then(|()| self.input.read(&mut self.buffer));
-            match read {
-                Ok(read) => self.left = 0..read,
-                Err(error) => {
-                    let text = error.to_string();
-                    self.error = Some(error);
-                    return Err(io::Error::other(text));
-                }
-            }
-        }
-        Ok(&self.buffer[self.left.clone()])
-    }
-
-    fn consume(&mut self, amount: usize) {
-        let end = self.left.end.min(self.left.start + amount);
-        self.hasher.update(&self.buffer[self.left.start..end]);
-        self.left.start = end;
-    }
-}
-
-impl Read for Source<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
-        Ok(length)
-    }
 }

@@ -61,7 +61,7 @@ struct Arguments {
     stop_signal: Option<String>,
     /// Which of the base's images is meant; without a base, what the image is for
     /// [default: the base's only one; linux/amd64]
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = flags::parsed::<Platform>)]
     platform: Option<Platform>,
     /// The image's time, in seconds since 1970
     #[arg(long, value_name = "SECONDS", default_value = "1672560000", value_parser = time)]
@@ -228,10 +228,6 @@ fn signal(text: &str) -> Result<String, String> {
         _ if number => Ok(text.to_owned()),
         _ => Err("write a name such as SIGTERM, or a number".to_owned()),
     }
-}
-
-fn platform(text: &str) -> Result<Platform, String> {
-    text.parse().map_err(|_: Error| "write OS/ARCH or OS/ARCH/VARIANT".to_owned())
 }
 
 /// Seconds since 1970, as RFC 3339 has them.

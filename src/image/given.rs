@@ -76,7 +76,7 @@ impl Given {
                 diff_id: read.diff_id,
                 annotations: BTreeMap::new(),
                 history: Vec::new(),
-                is_empty: read.is_blank,
+                is_empty: read.said == 0,
             });
         };
         let described = Metadata::read(&base.join(metadata))?;
