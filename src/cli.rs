@@ -14,6 +14,7 @@ pub use startup::{CacheDir, Startup};
 use startup::STARTUP;
 
 use crate::check::{self, CheckRequest};
+use crate::diff::{self, DiffRequest};
 use crate::error::{Error, Result};
 use crate::flags::{self, usage};
 use crate::image::{self, ImageRequest};
@@ -34,6 +35,7 @@ Commands:
   layer               builds one layer: see `pylayer layer --help`
   image               makes an OCI image of layers: see `pylayer image --help`
   inspect             says what is in a layer or an image: see `pylayer inspect --help`
+  diff                says why two layers or images differ: see `pylayer diff --help`
   check               checks an image's layers: see `pylayer check --help`
   cache stat [--json] what the cache holds, and how useful it has been
   cache verify        checks all that is in the cache and removes what is damaged
@@ -82,6 +84,8 @@ pub enum Action {
     Image(Box<ImageRequest>),
     /// Say what is in a layer or an image.
     Inspect(InspectRequest),
+    /// Say why two layers or images differ.
+    Diff(DiffRequest),
     /// Look after the cache.
     Cache(CacheRequest),
 }
@@ -109,7 +113,7 @@ pub enum CacheVerb {
 }
 
 /// The commands.
-const COMMANDS: [&str; 6] = ["layer", "image", "inspect", "check", "cache", "help"];
+const COMMANDS: [&str; 7] = ["layer", "image", "inspect", "diff", "check", "cache", "help"];
 
 impl Invocation {
     /// Reads the process's arguments, its own name left out.
@@ -178,6 +182,10 @@ impl Action {
                 Ok(Self::Print(inspect::help()))
             }
             Some("inspect") => Ok(Self::Inspect(InspectRequest::parse(arguments)?)),
+            Some("diff") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(diff::help()))
+            }
+            Some("diff") => Ok(Self::Diff(DiffRequest::parse(arguments)?)),
             Some("check") => Ok(Self::Check(CheckRequest::parse(arguments, base)?)),
             Some("cache") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(HELP.to_owned()))
@@ -187,6 +195,7 @@ impl Action {
                 None | Some("cache" | "help") => Ok(Self::Print(HELP.to_owned())),
                 Some("layer") => Ok(Self::Print(request::help())),
                 Some("check") => Ok(Self::Print(check::HELP.to_owned())),
+                Some("diff") => Ok(Self::Print(diff::help())),
                 Some("image") => Ok(Self::Print(image::help())),
                 Some("inspect") => Ok(Self::Print(inspect::help())),
                 Some(other) => Err(flags::unknown("command", other, COMMANDS, HINT)),

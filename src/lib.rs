@@ -16,6 +16,7 @@ pub mod cache;
 pub mod cancel;
 pub mod check;
 pub mod cli;
+pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod flags;

@@ -45,7 +45,8 @@ fn run() -> Result<ExitCode> {
                 notes = format!("{notes}pylayer: warning: {line}\n");
             }
             drop(io::stderr().write_all(notes.as_bytes()));
-            print(&answer.text)
+            let printed = print(&answer.text)?;
+            Ok(if answer.differs { Fault::Input.exit_code().into() } else { printed })
         }
     }
 }

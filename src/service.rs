@@ -13,6 +13,7 @@ use crate::cache::gc::Folder;
 use crate::cancel::CancelCheck;
 use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
+use crate::diff;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
 use crate::image::{self, ImageRequest};
@@ -39,6 +40,8 @@ pub struct Service {
 pub struct Answer {
     /// What was asked for: goes to standard output.
     pub text: String,
+    /// Whether what was to be the same differs: the exit code is 1 then.
+    pub differs: bool,
     /// What explains the work: goes to standard error.
     pub notes: String,
     /// What is probably not meant: goes to standard error, and to a worker's log.
@@ -108,6 +111,12 @@ impl Service {
             Action::Layer(request) => self.layer(request, origin),
             Action::Check(request) => check_layers(&request, origin),
             Action::Image(request) => make_image(&request, origin),
+            Action::Diff(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                let diff::Compared { same, text } = diff::diff(&request, base, &wanted)?;
+                Ok(Answer { text, differs: !same, ..Answer::default() })
+            }
             Action::Inspect(request) => {
                 let Origin { base, cancel, .. } = origin;
                 let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
@@ -280,7 +289,9 @@ impl Handler for Service {
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target(base))],
             Action::Image(image) => vec![fs::identity(&image.target(base))],
-            Action::Print(_) | Action::Cache(_) | Action::Inspect(_) => Vec::new(),
+            Action::Print(_) | Action::Cache(_) | Action::Inspect(_) | Action::Diff(_) => {
+                Vec::new()
+            }
         };
         Ok((outputs, Job { action, request }))
     }
@@ -301,13 +312,17 @@ impl Handler for Service {
             Ok(()) => failed(&error),
             Err(abandoned) => abandoned.into(),
         };
-        let Answer { text, notes, warnings } = self.act(action, origin).map_err(why)?;
+        let Answer { text, differs, notes, warnings } = self.act(action, origin).map_err(why)?;
         let mut output = text + &notes;
         for (kind, line) in warnings {
             warn!("{line}");
             if kind.is_for_users() {
                 output = format!("{output}pylayer: warning: {line}\n");
             }
+        }
+        if differs {
+            let code = Fault::Input.exit_code().into();
+            return Err(worker_protocol::Error::failed(code, output));
         }
         Ok(Reply::text(output))
     }

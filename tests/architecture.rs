@@ -12,7 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cache", &["cancel", "digest", "error", "fs"]),
     ("cancel", &["error"]),
     ("check", &["error", "flags", "fs", "layer"]),
-    ("cli", &["check", "error", "flags", "image", "inspect", "request"]),
+    ("cli", &["check", "diff", "error", "flags", "image", "inspect", "request"]),
+    ("diff", &["archive", "digest", "error", "flags", "fs", "layer", "oci"]),
     ("digest", &[]),
     ("error", &[]),
     ("flags", &["error"]),
@@ -28,7 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "cache", "cancel", "check", "cli", "error", "fs", "image", "inspect", "layer",
+            "cache", "cancel", "check", "cli", "diff", "error", "fs", "image", "inspect", "layer",
             "observe", "pipeline", "request", "workers",
         ],
     ),

@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod consumers;
 mod determinism;
+mod diff;
 mod environment;
 mod image;
 mod inspect;

@@ -10,7 +10,8 @@ use crate::support::{Folder, Run, sha256sum};
 
 /// Two packages with their `RECORD`s, and a file of no package.
 fn packages() -> Folder {
-    let big: String = (0..20_000).map(|number| format!("x{number} = {number}\n")).collect();
+    let big: Vec<String> = (0..20_000).map(|number| format!("x{number} = {number}\n")).collect();
+    let big = big.concat();
     Folder::new().with(&[
         ("site-packages/one/__init__.py", "one"),
         ("site-packages/one/big.py", &big),
