@@ -15,6 +15,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use arguments::{DiffRequest, help};
+pub(crate) use image::configs as config_changes;
 
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Kind};
@@ -47,10 +48,18 @@ struct Difference {
 
 /// A value of both sides; none where a side has none.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-struct Change {
+pub(crate) struct Change {
+    /// What it is a value of.
     what: String,
     a: Option<String>,
     b: Option<String>,
+}
+
+impl Change {
+    /// Whether it is of this kind: the first word of what it is about.
+    pub(crate) fn is_about(&self, word: &str) -> bool {
+        self.what.split(' ').next() == Some(word)
+    }
 }
 
 /// Compares what a request names; its paths are relative to `base`.

@@ -5,7 +5,7 @@ mod compose;
 mod given;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder};
 use serde_json::Value;
@@ -15,7 +15,8 @@ use given::Given;
 
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};
-use crate::fs::{self, Input, OutputFolder};
+use crate::fs::{self, Input, Output, OutputFolder};
+use crate::inspect;
 use crate::layer::warnings::Kind;
 use crate::layer::{Checkpoint, Warnings};
 use crate::oci::{self, Config, Descriptor, Image, Layout, MediaType, Platform};
@@ -34,6 +35,7 @@ const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 #[derive(Debug)]
 pub struct Finished {
     folder: OutputFolder,
+    report: Option<Output>,
     /// What is probably not meant.
     pub warnings: Warnings,
 }
@@ -41,7 +43,8 @@ pub struct Finished {
 impl Finished {
     /// Has it appear.
     pub fn publish(self) -> Result<()> {
-        self.folder.publish()
+        self.folder.publish()?;
+        self.report.map_or(Ok(()), Output::publish)
     }
 }
 
@@ -82,6 +85,7 @@ pub fn build(request: &ImageRequest, base: &Path, check: Checkpoint<'_>) -> Resu
     }
 
     let mut folder = OutputFolder::create(&target, Layout::is_all_of)?;
+    let mut report = request.report(base).map(|path| Output::create(&path)).transpose()?;
     folder.create_dir("blobs/sha256")?;
     compose::config(&mut config, request, &given, &layers)?;
     let mut descriptors = Vec::new();
@@ -126,7 +130,11 @@ pub fn build(request: &ImageRequest, base: &Path, check: Checkpoint<'_>) -> Resu
     });
     folder.write("index.json", &oci::json(&index)?)?;
     folder.write("oci-layout", b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
-    Ok(Finished { folder, warnings })
+    if let Some(report) = &mut report {
+        let page = inspect::page(&request.name(), folder.path(), check)?;
+        report.write(page.as_bytes())?;
+    }
+    Ok(Finished { folder, report, warnings })
 }
 
 /// A config's platform, as an index has it. (`oci-spec`'s type writes `os_version`, where the
@@ -144,13 +152,24 @@ fn platform_object(config: &Config) -> Value {
 
 /// Refuses an output that would take the place of a source.
 fn keep_sources(request: &ImageRequest, base: &Path, target: &Path) -> Result<()> {
-    let Some(target_is) = fs::canonical(target) else { return Ok(()) };
+    let also = |source: PathBuf| {
+        Err(Error::usage("the output is also a source:")
+            .at(source)
+            .hint("write the image and its report to places of their own"))
+    };
+    let report = request.report(base).map(|report| fs::identity(&report));
+    if report.as_ref().is_some_and(|report| report.starts_with(fs::identity(target))) {
+        return Err(Error::usage("the report is inside the image's folder:")
+            .at(target)
+            .hint("write it beside the folder"));
+    }
+    let target_is = fs::canonical(target);
     for source in request.sources() {
         let source = base.join(source);
-        if fs::canonical(&source).is_some_and(|source| source.starts_with(&target_is)) {
-            return Err(Error::usage("the output is also a source:")
-                .at(source)
-                .hint("write the image to another folder"));
+        let is = fs::canonical(&source);
+        let in_target = is.iter().any(|is| target_is.iter().any(|target| is.starts_with(target)));
+        if in_target || is.is_some() && is == report {
+            return also(source);
         }
     }
     Ok(())

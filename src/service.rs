@@ -120,7 +120,11 @@ impl Service {
             Action::Inspect(request) => {
                 let Origin { base, cancel, .. } = origin;
                 let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
-                let text = inspect::inspect(&request, base, &wanted)?;
+                let inspect::Told { text, report } = inspect::inspect(&request, base, &wanted)?;
+                match cancel.publish(|| report.map_or(Ok(()), Output::publish)) {
+                    Ok(published) => published?,
+                    Err(Abandoned) => return Err(Error::abandoned()),
+                }
                 Ok(Answer { text, ..Answer::default() })
             }
             Action::Cache(request) => {
@@ -288,10 +292,14 @@ impl Handler for Service {
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target(base))],
-            Action::Image(image) => vec![fs::identity(&image.target(base))],
-            Action::Print(_) | Action::Cache(_) | Action::Inspect(_) | Action::Diff(_) => {
-                Vec::new()
+            Action::Image(image) => {
+                let outputs = std::iter::once(image.target(base)).chain(image.report(base));
+                outputs.map(|output| fs::identity(&output)).collect()
             }
+            Action::Inspect(inspect) => {
+                inspect.target(base).iter().map(|output| fs::identity(output)).collect()
+            }
+            Action::Print(_) | Action::Cache(_) | Action::Diff(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))
     }

@@ -18,6 +18,7 @@ mod memory;
 mod observe;
 mod promises;
 mod refusals;
+mod report;
 mod soak;
 mod support;
 mod wheels;

@@ -160,7 +160,7 @@ fn pairs(a: &Image, b: &Image) -> Vec<(Option<usize>, Option<usize>)> {
 }
 
 /// What differs in two images besides their layers.
-fn configs(a: &Image, b: &Image) -> Vec<Change> {
+pub(crate) fn configs(a: &Image, b: &Image) -> Vec<Change> {
     let [facts_a, facts_b] = [a, b].map(facts);
     let keys: BTreeSet<&String> = facts_a.keys().chain(facts_b.keys()).collect();
     let mut changes = Vec::new();

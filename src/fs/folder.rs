@@ -65,6 +65,11 @@ impl OutputFolder {
         Ok(Self { staged, target: target.to_owned() })
     }
 
+    /// Where it is while it is being filled.
+    pub fn path(&self) -> &Path {
+        self.staged.path()
+    }
+
     /// Where `name` is while the folder is being filled.
     fn staged(&self, name: &str) -> PathBuf {
         self.staged.path().join(name)

@@ -72,6 +72,10 @@ struct Arguments {
     /// Blobs may be hard links to the layers, where the file system cannot share blocks
     #[arg(long)]
     link: bool,
+    /// A page that shows what is in the image: one HTML file that needs nothing else. It has every
+    /// layer read
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<OsString>,
 }
 
 /// A `pylayer image` request.
@@ -84,6 +88,7 @@ pub struct ImageRequest {
     pub(super) created: String,
     pub(super) tag: Option<String>,
     link: bool,
+    report: Option<OsString>,
     pub(super) run: RunArguments,
 }
 
@@ -127,6 +132,7 @@ impl ImageRequest {
             created: all.created,
             tag: all.tag,
             link: all.link,
+            report: all.report,
             run: RunArguments {
                 entrypoint: all.entrypoint,
                 cmd: all.cmd,
@@ -144,6 +150,16 @@ impl ImageRequest {
     /// The folder that will be written.
     pub fn target(&self, base: &Path) -> PathBuf {
         base.join(&self.output)
+    }
+
+    /// The page that will be written.
+    pub fn report(&self, base: &Path) -> Option<PathBuf> {
+        self.report.as_ref().map(|report| base.join(report))
+    }
+
+    /// What the image's folder is called.
+    pub(super) fn name(&self) -> String {
+        self.output.to_string_lossy().into_owned()
     }
 
     /// All files and folders that are read.

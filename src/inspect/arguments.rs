@@ -1,6 +1,7 @@
 //! The arguments of `pylayer inspect`.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser};
 
@@ -29,12 +30,26 @@ pub struct InspectRequest {
     /// Which image of a layout is meant
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = flags::parsed::<Platform>)]
     pub(super) platform: Option<Platform>,
+    /// Writes a page in place of the tables: one HTML file that needs nothing else
+    #[arg(long, value_name = "FILE.html", conflicts_with = "json")]
+    pub(super) report: Option<OsString>,
+    /// The page says what changed since this layer or layout
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub(super) against: Option<OsString>,
+    /// The page says which layers this layout has in common; may be repeated
+    #[arg(long, value_name = "DIR", requires = "report")]
+    pub(super) other: Vec<OsString>,
 }
 
 impl InspectRequest {
     /// Reads the arguments after `inspect`.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
         Self::try_parse_from(arguments).map_err(|error| flags::refused(&error, HINT))
+    }
+
+    /// The page that will be written.
+    pub fn target(&self, base: &Path) -> Option<PathBuf> {
+        self.report.as_ref().map(|report| base.join(report))
     }
 }
 

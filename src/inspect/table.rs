@@ -116,7 +116,6 @@ fn head(summary: &Summary) -> String {
     let path = crate::archive::show(path.as_bytes());
     match (&summary.image, &**layers) {
         (Some(image), _) => {
-            let config = &image.config;
             let mut text = format!(
                 "{path}: image for {}, {}, {sizes}\nmanifest    {}\n",
                 image.platform,
@@ -127,18 +126,8 @@ fn head(summary: &Summary) -> String {
                 },
                 image.digest
             );
-            for (key, name) in [
-                ("Entrypoint", "entrypoint"),
-                ("Cmd", "command"),
-                ("User", "user"),
-                ("WorkingDir", "directory"),
-                ("Env", "environment"),
-                ("Labels", "labels"),
-            ] {
-                if !config[key].is_null() {
-                    let value = crate::archive::show(config[key].to_string().as_bytes());
-                    text = format!("{text}{name:<11} {value}\n");
-                }
+            for (name, value) in config(summary) {
+                text = format!("{text}{name:<11} {}\n", crate::archive::show(value.as_bytes()));
             }
             text
         }
@@ -150,8 +139,26 @@ fn head(summary: &Summary) -> String {
     }
 }
 
+/// How a container runs, in words of the command line.
+pub(super) fn config(summary: &Summary) -> Vec<(&'static str, String)> {
+    let Some(image) = &summary.image else { return Vec::new() };
+    let keys = [
+        ("Entrypoint", "entrypoint"),
+        ("Cmd", "command"),
+        ("User", "user"),
+        ("WorkingDir", "directory"),
+        ("Env", "environment"),
+        ("Labels", "labels"),
+        ("ExposedPorts", "ports"),
+        ("Volumes", "volumes"),
+        ("StopSignal", "stop signal"),
+    ];
+    let told = keys.into_iter().filter(|(key, _)| !image.config[*key].is_null());
+    told.map(|(key, name)| (name, image.config[key].to_string())).collect()
+}
+
 /// What pullers make of it.
-fn pull(summary: &Summary) -> String {
+pub(super) fn pull(summary: &Summary) -> String {
     let pull = &summary.pull;
     let mut text = String::new();
     if summary.layers.len() > 1 {

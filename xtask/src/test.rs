@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
             install::CC,
             install::PYTHON,
             install::BSDTAR,
+            install::CHROMIUM,
             install::SKOPEO,
             install::UMOCI,
             install::UTIL_LINUX,
