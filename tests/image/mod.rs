@@ -3,6 +3,7 @@
 mod base;
 mod consumers;
 mod refused;
+mod registry;
 
 use std::fs;
 use std::path::Path;

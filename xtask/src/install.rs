@@ -38,6 +38,7 @@ needs! {
     CHROMIUM: "Chromium", ["chromium"], || has("chromium");
     DEBOOTSTRAP: "debootstrap", ["debootstrap"], || has("debootstrap");
     BSDTAR: "bsdtar", ["libarchive-tools"], || has("bsdtar");
+    DOCKER_REGISTRY: "docker-registry", ["docker-registry"], || has("docker-registry");
     GIT: "git", ["git"], || has("git");
     // buildifier comes through npm, if it is not there.
     NPM: "npm", ["nodejs", "npm"], || has("buildifier") || has("npm");

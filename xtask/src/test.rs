@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
             install::PYTHON,
             install::BSDTAR,
             install::CHROMIUM,
+            install::DOCKER_REGISTRY,
             install::SKOPEO,
             install::UMOCI,
             install::UTIL_LINUX,
