@@ -50,7 +50,6 @@ impl Drop for Registry {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_registry_gives_back_what_it_took() {
     let folder = layers();
     image(&folder, "base", &["--layer=a"]);
@@ -74,8 +73,8 @@ fn a_registry_gives_back_what_it_took() {
     let run = folder.run(&["diff", "out", "back"]);
     assert_eq!((run.code, &*run.stdout), (0, "out and back are the same\n"));
 
-    // crane is no package of Debian 12; it validates no zstd layer.
-    image(&folder, "gzip", &["--layer=a", "--layer=plain"]);
+    // crane is no package of Debian 12; it validates gzip layers alone.
+    image(&folder, "gzip", &["--layer=a", "--env=A=1"]);
     let name = format!("{}/crane:1", registry.address);
     let crane = |arguments: &[&str]| {
         Command::new("crane").args(arguments).current_dir(folder.path()).output().ok()
