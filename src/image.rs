@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compose;
+mod encoding;
 mod given;
 
 use std::collections::BTreeSet;
@@ -60,7 +61,7 @@ pub fn build(request: &ImageRequest, base: &Path, check: Checkpoint<'_>) -> Resu
     keep_sources(request, base, &target)?;
     let base_image = match &request.base {
         Some(path) => {
-            let layout = Layout::open(&base.join(path))?;
+            let layout = Layout::open(&encoding::path(base, path))?;
             let image = layout.image(request.platform.as_ref())?;
             Some(Base { layout, image })
         }
@@ -165,7 +166,7 @@ fn keep_sources(request: &ImageRequest, base: &Path, target: &Path) -> Result<()
     }
     let target_is = fs::canonical(target);
     for source in request.sources() {
-        let source = base.join(source);
+        let source = encoding::path(base, source);
         let is = fs::canonical(&source);
         let in_target = is.iter().any(|is| target_is.iter().any(|target| is.starts_with(target)));
         if in_target || is.is_some() && is == report {

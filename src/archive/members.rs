@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::fs::Input;
 use crate::layer::Checkpoint;
 
+/// The length of a block of an archive, in bytes.
+const BLOCK: usize = 512;
+
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Codec {
@@ -48,17 +51,20 @@ impl Codec {
         match start {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
-            [] => Some(Self::None),
-            _ => {
-                let block = start.get(..512)?;
-                (is_header(block) || block.iter().all(|&byte| byte == 0)).then_some(Self::None)
-            }
+            _ => is_archive(&start[..start.len().min(BLOCK)]).then_some(Self::None),
         }
     }
 }
 
-/// Whether a block is a tar header: one whose checksum is right (POSIX, pax).
-fn is_header(block: &[u8]) -> bool {
+/// Whether an archive may begin with this block: nothing, zeros, or a header, whose checksum is
+/// right (POSIX, pax).
+fn is_archive(block: &[u8]) -> bool {
+    if block.iter().all(|&byte| byte == 0) {
+        return true;
+    }
+    if block.len() < BLOCK {
+        return false;
+    }
     let byte =
         |(at, &byte): (usize, &u8)| u32::from(if (148..156).contains(&at) { b' ' } else { byte });
     let sum: u32 = block.iter().enumerate().map(byte).sum();
@@ -90,6 +96,8 @@ pub struct Blob<'a> {
     codec: Codec,
     members: Vec<Member>,
     content: Hasher,
+    /// The archive's first block, as far as it has come.
+    first: Vec<u8>,
     /// How many bytes there are up to the last one that is no zero.
     said: u64,
     /// What went wrong first.
@@ -139,7 +147,15 @@ impl<'a> Blob<'a> {
             Codec::None => State::Plain(source),
             Codec::Gzip | Codec::Zstd => State::Between(source),
         };
-        Ok(Self { state, codec, members: Vec::new(), content: Hasher::new(), said: 0, error: None })
+        Ok(Self {
+            state,
+            codec,
+            members: Vec::new(),
+            content: Hasher::new(),
+            first: Vec::with_capacity(BLOCK),
+            said: 0,
+            error: None,
+        })
     }
 
     /// Reads what is left, and gives what was learned.
@@ -158,6 +174,9 @@ impl<'a> Blob<'a> {
         let State::Between(source) = self.state else {
             return Err(Error::input("the layer ends within a member"));
         };
+        if !is_archive(&self.first) {
+            return Err(not_a_layer(&[], source.input.path()));
+        }
         source.input.expect_unchanged()?;
         let size = source.hasher.length();
         Ok(Finished {
@@ -288,6 +307,8 @@ impl Read for Blob<'_> {
                 if let Some(last) = buffer[..read].iter().rposition(|&byte| byte != 0) {
                     self.said = self.content.length() + last as u64 + 1;
                 }
+                let missing = read.min(BLOCK - self.first.len());
+                self.first.extend_from_slice(&buffer[..missing]);
                 self.content.update(&buffer[..read]);
                 Ok(read)
             }

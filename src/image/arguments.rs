@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 
+use super::encoding;
 use crate::error::{Error, Result};
 use crate::flags;
 use crate::fs::Placing;
@@ -121,6 +122,10 @@ impl ImageRequest {
         let all = Arguments::from_arg_matches(&matches);
         let all = all.map_err(|error| flags::refused(&error, HINT))?;
         let layers = pair_up(all.layer, all.metadata, &matches)?;
+        if all.output == "-" {
+            let what = "`--output=-`: an image is a folder, and is not written to standard output";
+            return Err(Error::usage(what).hint(HINT));
+        }
         if layers.is_empty() && all.base.is_none() {
             return Err(Error::usage("an image needs a `--layer` or a `--base`").hint(HINT));
         }
@@ -134,14 +139,14 @@ impl ImageRequest {
             link: all.link,
             report: all.report,
             run: RunArguments {
-                entrypoint: all.entrypoint,
-                cmd: all.cmd,
-                env: all.env,
-                user: all.user,
-                workdir: all.workdir,
-                labels: all.label,
+                entrypoint: texts(all.entrypoint),
+                cmd: texts(all.cmd),
+                env: pairs(all.env),
+                user: all.user.map(encoding::text),
+                workdir: all.workdir.map(encoding::text),
+                labels: pairs(all.label),
                 ports: all.exposed_port,
-                volumes: all.volume,
+                volumes: texts(all.volume),
                 stop_signal: all.stop_signal,
             },
         })
@@ -149,12 +154,12 @@ impl ImageRequest {
 
     /// The folder that will be written.
     pub fn target(&self, base: &Path) -> PathBuf {
-        base.join(&self.output)
+        encoding::path(base, &self.output)
     }
 
     /// The page that will be written.
     pub fn report(&self, base: &Path) -> Option<PathBuf> {
-        self.report.as_ref().map(|report| base.join(report))
+        self.report.as_ref().map(|report| encoding::path(base, report))
     }
 
     /// What the image's folder is called.
@@ -207,6 +212,14 @@ fn pair_up(
         }
     }
     Ok(layers)
+}
+
+fn texts(texts: Vec<String>) -> Vec<String> {
+    texts.into_iter().map(encoding::text).collect()
+}
+
+fn pairs(pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    pairs.into_iter().map(|(name, value)| (encoding::text(name), encoding::text(value))).collect()
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

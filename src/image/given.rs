@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::arguments::LayerArgument;
+use super::encoding;
 use crate::archive::{Blob, Codec};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -60,7 +61,7 @@ impl Given {
     /// Looks at a layer; reads it only where there is no metadata.
     pub(super) fn new(layer: &LayerArgument, base: &Path, check: Checkpoint<'_>) -> Result<Self> {
         check()?;
-        let path = base.join(&layer.file);
+        let path = encoding::path(base, &layer.file);
         let input = Input::open(&path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(metadata) = &layer.metadata else {
@@ -79,10 +80,10 @@ impl Given {
                 is_empty: read.said == 0,
             });
         };
-        let described = Metadata::read(&base.join(metadata))?;
+        let metadata = encoding::path(base, metadata);
+        let described = Metadata::read(&metadata)?;
         if described.size != input.size() {
             let (is, said) = (input.size(), described.size);
-            let metadata = base.join(metadata);
             let what = format!(
                 "the metadata is another layer's: it says {said} bytes, and there are {is} in"
             );

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use super::{attempt, image, layers};
-use crate::support::Folder;
+use crate::support::{Folder, Run};
 
 /// The image must be refused with this exit code and these words, and nothing may be written.
 fn refused(folder: &Folder, arguments: &[&str], code: i32, words: &[&str]) {
@@ -28,11 +29,14 @@ fn layers_that_are_not_what_they_should_be() {
     folder.file("cut", &folder.read("a")[..60]);
     folder.file("skippable", &[&b"\x50\x2a\x4d\x18\0\0\0\0"[..], &folder.read("b")].concat());
     folder.file("not.json", b"[]");
+    let zipped = Run::of(Command::new("gzip").args(["-k", "text"]).current_dir(folder.path()));
+    assert_eq!(zipped.code, 0);
     let metadata = String::from_utf8(folder.read("a.json")).unwrap();
     folder.file("docker.json", metadata.replace("vnd.oci.image.layer.v1", "x").as_bytes());
     for (arguments, words) in [
         (&["--layer=text"][..], &["`text`", "tar archive"][..]),
         (&["--layer=short"], &["`short`", "not a layer"]),
+        (&["--layer=text.gz"], &["`text.gz`", "not a layer"]),
         (&["--layer=xz"], &["`xz`", "gzip or zstd"]),
         (&["--layer=trailing"], &["`trailing`", "no gzip data"]),
         (&["--layer=skippable"], &["`skippable`", "skopeo and podman"]),
@@ -61,6 +65,7 @@ fn outputs_that_would_destroy_something() {
         ("t", &["--layer=a"], 1),
         ("no/such/folder", &["--layer=a"], 1),
         (".", &["--layer=a"], 2),
+        ("-", &["--layer=a"], 2),
         ("layout", &["--base=layout", "--layer=b"], 2),
     ] {
         let run = attempt(&folder, output, arguments);
