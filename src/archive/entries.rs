@@ -12,6 +12,9 @@ use crate::layer::Checkpoint;
 /// The longest `RECORD` that is read, in bytes, and the most of all in a layer.
 const LONGEST_RECORD: u64 = 16 << 20;
 
+/// The longest file that is read, in bytes: sums of such lengths stay numbers.
+const LONGEST: u64 = 1 << 40;
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
@@ -167,6 +170,7 @@ impl Reading {
                 std::str::from_utf8(value).ok()?.split('.').next()?.parse().ok()
             };
             let header = entry.header();
+            let old = header.as_old();
             let kind = match header.entry_type().as_byte() {
                 b'0' | b'\0' | b'7' | b'S' => Kind::File,
                 b'5' => Kind::Directory,
@@ -179,6 +183,10 @@ impl Reading {
             } else {
                 entry.size()
             };
+            // Of a sparse file zeros without an end would come.
+            if stored > LONGEST || entry.size() > LONGEST {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
             let too_long = || std::io::Error::from(std::io::ErrorKind::InvalidData);
             let padded = stored.checked_next_multiple_of(512);
             let end_of_this = padded.and_then(|size| size.checked_add(entry.raw_file_position()));
@@ -186,16 +194,18 @@ impl Reading {
                 path: normal(&entry.path_bytes()),
                 kind,
                 size: entry.size(),
-                mode: header.mode()? & 0o7777,
+                mode: u32::try_from(blank_is_0(&old.mode, header.mode().map(u64::from))? & 0o7777)
+                    .unwrap_or(0),
                 owner: (
-                    number("uid").map_or_else(|| header.uid(), Ok)?,
-                    number("gid").map_or_else(|| header.gid(), Ok)?,
+                    number("uid").map_or_else(|| blank_is_0(&old.uid, header.uid()), Ok)?,
+                    number("gid").map_or_else(|| blank_is_0(&old.gid, header.gid()), Ok)?,
                 ),
                 names: (
                     header.username_bytes().unwrap_or_default().to_vec(),
                     header.groupname_bytes().unwrap_or_default().to_vec(),
                 ),
-                mtime: number("mtime").map_or_else(|| header.mtime(), Ok)?,
+                mtime: number("mtime")
+                    .map_or_else(|| blank_is_0(&old.mtime, header.mtime()), Ok)?,
                 link: entry.link_name_bytes().map(Cow::into_owned).unwrap_or_default(),
                 content: None,
                 pax,
@@ -231,6 +241,12 @@ impl Reading {
     }
 }
 
+/// A number of a header; a blank field is 0, as other readers take it.
+fn blank_is_0(field: &[u8], number: std::io::Result<u64>) -> std::io::Result<u64> {
+    let is_blank = field.iter().all(|byte| b" \0".contains(byte));
+    if is_blank { Ok(0) } else { number }
+}
+
 /// A path without `./` and `/` at its ends.
 fn normal(path: &[u8]) -> Vec<u8> {
     let mut path = path;
@@ -262,29 +278,4 @@ pub fn show(path: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_shown_on_one_line() {
-        assert_eq!(show("a b/ü".as_bytes()), "a b/ü");
-        assert_eq!(show(b"a\nb\x1b[0m"), "a\\nb\\u{1b}[0m");
-    }
-
-    #[test]
-    fn paths_lose_what_says_nothing() {
-        for (path, expected) in
-            [("./a/b/", "a/b"), ("/a", "a"), ("./", ""), (".//./a", "a"), ("a/./b", "a/./b")]
-        {
-            assert_eq!(normal(path.as_bytes()), expected.as_bytes(), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_record_is_csv() {
-        let line = |line: &str| recorded(line.as_bytes()).map(|it| String::from_utf8(it).unwrap());
-        assert_eq!(line("a/b.py,sha256=x,1"), Some("a/b.py".to_owned()));
-        assert_eq!(line("\"a,b.py\",,"), Some("a,b.py".to_owned()));
-        assert_eq!(line(""), None);
-    }
-}
+mod tests;
