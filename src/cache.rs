@@ -210,26 +210,22 @@ impl Cache {
     /// Starts to record a segment that is being built. Recording never fails: a segment that
     /// cannot be stored is not stored.
     pub fn record(&self) -> Recording {
-        Recording {
-            file: self.store.as_ref().and_then(Store::blob),
-            kept: Some(Vec::new()),
-            hash: blake3::Hasher::new(),
-            members: Vec::new(),
-            length: 0,
-        }
+        let file = self.store.as_ref().and_then(Store::blob);
+        Recording { file, kept: Some(Vec::new()), ..Recording::default() }
     }
 
-    /// Stores a recorded segment.
-    pub fn store(&self, key: &Key, recording: Recording) {
-        let Recording { file, kept, hash, members, length: _the_sum_of_the_members } = recording;
-        let facts = Facts { blob: *hash.finalize().as_bytes(), members };
+    /// Stores a recorded segment; gives what is known about it.
+    pub fn store(&self, key: &Key, recording: Recording) -> Facts {
+        let facts = recording.facts();
+        let Recording { file, kept, .. } = recording;
         if let (Some(store), Some(file)) = (&self.store, file) {
             store.put(key, &facts, file);
         }
         if let Some(bytes) = kept {
             let size = bytes.len();
-            self.segments.put(*key, (facts, bytes), size);
+            self.segments.put(*key, (facts.clone(), bytes), size);
         }
+        facts
     }
 
     /// Where a layer's hashes stood, if it is known.
@@ -273,8 +269,8 @@ impl Cache {
     }
 }
 
-/// A segment that is being recorded.
-#[derive(Debug)]
+/// A segment that is being recorded; by default what is known about it alone.
+#[derive(Debug, Default)]
 pub struct Recording {
     file: Option<crate::fs::Output>,
     /// The bytes, while they are few.
@@ -294,6 +290,11 @@ pub struct Mark {
 }
 
 impl Recording {
+    /// What is known about the segment, which is complete.
+    pub fn facts(&self) -> Facts {
+        Facts { blob: *self.hash.finalize().as_bytes(), members: self.members.clone() }
+    }
+
     /// Where the recording stands.
     pub fn mark(&self) -> Mark {
         Mark { hash: self.hash.clone(), members: self.members.len(), length: self.length }

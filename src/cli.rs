@@ -30,6 +30,7 @@ Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
 
 Commands:
   layer               builds one layer: see `pylayer layer --help`
+  segment             builds one package's segment, for `layer --segment`
   check               checks an image's layers: see `pylayer check --help`
   cache stat [--json] what the cache holds, and how useful it has been
   cache verify        checks all that is in the cache and removes what is damaged
@@ -72,6 +73,8 @@ pub enum Action {
     Print(String),
     /// Build a layer.
     Layer(LayerRequest),
+    /// Build a segment file.
+    Segment(LayerRequest),
     /// Check an image's layers.
     Check(CheckRequest),
     /// Look after the cache.
@@ -101,7 +104,7 @@ pub enum CacheVerb {
 }
 
 /// The commands.
-const COMMANDS: [&str; 4] = ["layer", "check", "cache", "help"];
+const COMMANDS: [&str; 5] = ["layer", "segment", "check", "cache", "help"];
 
 impl Invocation {
     /// Reads the process's arguments, its own name left out.
@@ -155,6 +158,10 @@ impl Action {
         };
         let arguments = arguments.collect::<Vec<_>>();
         match command.to_str() {
+            Some("segment") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(request::segment_help()))
+            }
+            Some("segment") => Ok(Self::Segment(LayerRequest::parse_segment(arguments)?)),
             Some("layer") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(request::help()))
             }
@@ -170,6 +177,7 @@ impl Action {
             Some("help") => match arguments.first().and_then(|command| command.to_str()) {
                 None | Some("cache" | "help") => Ok(Self::Print(HELP.to_owned())),
                 Some("layer") => Ok(Self::Print(request::help())),
+                Some("segment") => Ok(Self::Print(request::segment_help())),
                 Some("check") => Ok(Self::Print(check::HELP.to_owned())),
                 Some(other) => Err(flags::unknown("command", other, COMMANDS, HINT)),
             },

@@ -23,5 +23,6 @@ pub mod layer;
 pub mod observe;
 pub mod pipeline;
 pub mod request;
+pub mod segment_file;
 pub mod service;
 pub mod workers;

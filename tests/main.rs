@@ -15,6 +15,7 @@ mod memory;
 mod observe;
 mod promises;
 mod refusals;
+mod segments;
 mod soak;
 mod support;
 mod wheels;
