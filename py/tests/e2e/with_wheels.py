@@ -53,9 +53,10 @@ class Wheels(Built):
     def test_a_wheel_is_an_input_where_it_is_of_use(self) -> None:
         actions = self.workspace.actions('mnemonic("PyImage.*", deps(//real:image))')
         inputs = {pathlib.Path(action.outputs[0]).name: action.inputs for action in actions}
+        of_segment = {action.outputs[0]: action.inputs for action in actions if action.mnemonic == "PyImageSegment"}
         for name, takes in TAKES.items():
-            segments = [pathlib.Path(path).name for path in inputs[name] if path.endswith(".segment")]
-            given = [path for one in segments or [name] for path in inputs[one]]
+            segments = [path for path in inputs[name] if path.endswith(".segment")]
+            given = [path for one in segments for path in of_segment[one]] or inputs[name]
             wheels = [package(path) for path in given if path.endswith(".whl")]
             # The directory of the wheel that Bazel builds is the input.
             built = ["built" for path in given if path.endswith("/built_wheel")]
