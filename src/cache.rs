@@ -38,6 +38,7 @@ pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
 use memory::Memory;
 use store::{Kind, Source, Store};
+pub use verified::Verified;
 
 use crate::cancel::CancelCheck;
 use crate::error::Result;
@@ -58,6 +59,8 @@ pub struct Cache {
     borders: Memory<Vec<u8>>,
     store: Option<Store>,
     flights: Flights,
+    /// Segment files that were found intact.
+    files: Verified,
     /// Look-ups that are not written down yet.
     hits: AtomicU64,
     misses: AtomicU64,
@@ -148,6 +151,7 @@ impl Cache {
             borders: Memory::new(BORDERS),
             store: None,
             flights: Flights::default(),
+            files: Verified::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -245,6 +249,11 @@ impl Cache {
         }
         let size = border.len();
         self.borders.put(*key, border, size);
+    }
+
+    /// Segment files that were found intact, by their seals.
+    pub fn files(&self) -> &Verified {
+        &self.files
     }
 
     /// Starts to build a segment, unless somebody else does.

@@ -184,7 +184,7 @@ impl Layer {
     ) -> Result<()> {
         let (_span, watch) = (span(package).entered(), Stopwatch::start());
         if let Some(file) = &package.segment {
-            self.append_file(file.index, package, blob)?;
+            self.append_file(file.index, package, blob, None)?;
             report.add(package, Source::File, watch.elapsed());
             return Ok(());
         }
@@ -207,11 +207,20 @@ impl Layer {
         index: usize,
         package: &PackagePlan,
         blob: &mut CompressionQueue<'_>,
+        cache: Option<&Cache>,
     ) -> Result<()> {
         let file = &self.files[index];
         let headers = HeaderCheck::new(&package.entries, self.common.attributes);
-        let segment = cached::Finished::File(Box::new(file.members()?));
-        if blob.append(segment, Some(headers))? { Ok(()) } else { Err(file.damaged()) }
+        // A process looks at a file once.
+        let look = cache.map(|cache| cache.files().look(file.seal(), file.stamp()));
+        let members = file.members(matches!(look, Some(None)))?;
+        if !blob.append(cached::Finished::File(Box::new(members)), Some(headers))? {
+            return Err(file.damaged());
+        }
+        if let (Some(cache), Some(Some(look))) = (cache, look) {
+            cache.files().add(*file.seal(), look);
+        }
+        Ok(())
     }
 }
 

@@ -179,11 +179,17 @@ impl SegmentFile {
         &self.seal
     }
 
-    /// Opens the members.
-    pub fn members(&self) -> Result<Reader> {
+    /// Which file it is, in which state.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Opens the members; they are hashed unless they are known to be `intact`.
+    pub fn members(&self, intact: bool) -> Result<Reader> {
         let input = Input::reopen(self.path.full(), &self.stamp)?;
         let left = self.members.lengths.iter().map(|&(length, _)| u64::from(length)).sum();
-        Ok(Reader { input, left, members: self.members.clone(), hash: blake3::Hasher::new() })
+        let hash = (!intact).then(blake3::Hasher::new);
+        Ok(Reader { input, left, members: self.members.clone(), hash })
     }
 
     /// The error for members that are not what the index says.
@@ -199,7 +205,7 @@ pub struct Reader {
     input: Input,
     left: u64,
     members: Members,
-    hash: blake3::Hasher,
+    hash: Option<blake3::Hasher>,
 }
 
 impl Reader {
@@ -212,13 +218,21 @@ impl Reader {
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let read = self.input.read(&mut buffer[..most])?;
-        self.hash.update(&buffer[..read]);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&buffer[..read]);
+        }
         self.left -= read as u64;
         Ok(read)
     }
 
+    /// The file and how many bytes of it are left, if nobody has to look at them.
+    pub fn unseen(&mut self) -> Option<(&mut Input, &mut u64)> {
+        if self.hash.is_some() { None } else { Some((&mut self.input, &mut self.left)) }
+    }
+
     /// Whether all was read and is what the index says.
     pub fn finish(self) -> bool {
-        self.left == 0 && *self.hash.finalize().as_bytes() == self.members.hash
+        let is_hash = |hash: blake3::Hasher| *hash.finalize().as_bytes() == self.members.hash;
+        self.left == 0 && self.hash.is_none_or(is_hash)
     }
 }

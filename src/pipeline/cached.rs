@@ -123,6 +123,18 @@ impl CompressionQueue<'_> {
         {
             return self.writer.write(bytes).map(|()| true);
         }
+        if let Finished::File(reader) = &mut segment
+            && let Some((input, left)) = reader.unseen()
+        {
+            while *left > 0 {
+                match self.writer.copy(input, *left)? {
+                    0 => return Err(input.changed()),
+                    length => *left -= length,
+                }
+                self.turn.check()?;
+            }
+            return Ok(segment.finish());
+        }
         // Not a lease: what is known does not wait for what is compressed.
         let mut piece = vec![0; PIECE];
         loop {

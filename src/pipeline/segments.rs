@@ -127,7 +127,7 @@ impl<'a> Segments<'a> {
     ) -> Result<Key> {
         let (_span, watch) = (super::span(package).entered(), Stopwatch::start());
         if let Some(file) = &package.segment {
-            self.layer.append_file(file.index, package, blob)?;
+            self.layer.append_file(file.index, package, blob, Some(self.cache))?;
             report.add(package, Source::File, watch.elapsed());
             return Ok(self.keys[index][0]);
         }

@@ -5,7 +5,7 @@ use super::BuildContext;
 use crate::cache::{Cache, Facts, Flight, Key, Mark, Recording};
 use crate::digest::Hasher;
 use crate::error::Result;
-use crate::fs::Output;
+use crate::fs::{Input, Output};
 
 /// A blob that grows by finished members.
 pub(super) struct LayerWriter<'a> {
@@ -97,6 +97,13 @@ impl<'a> LayerWriter<'a> {
         }
         self.written += bytes.len() as u64;
         self.output.write(bytes)
+    }
+
+    /// Appends bytes of a file that are neither hashed nor recorded.
+    pub(super) fn copy(&mut self, input: &mut Input, length: u64) -> Result<u64> {
+        let copied = self.output.copy(input, length)?;
+        self.written += copied;
+        Ok(copied)
     }
 
     /// Says that a member of this length, compressed and uncompressed in bytes, is written.
