@@ -335,8 +335,9 @@ impl Recording {
         self.hash.update(bytes);
         self.length += bytes.len() as u64;
         if let Some(kept) = &mut self.kept {
-            kept.extend_from_slice(bytes);
-            if kept.len() as u64 > SMALL {
+            if self.length <= SMALL && kept.try_reserve(bytes.len()).is_ok() {
+                kept.extend_from_slice(bytes);
+            } else {
                 self.kept = None;
             }
         }

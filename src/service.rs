@@ -272,8 +272,8 @@ impl Handler for Service {
     fn handle(&self, job: Job, context: &Context) -> Result<Reply, worker_protocol::Error> {
         let Job { action, request } = job;
         let base = base(&request);
-        let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
-        let claims = Claims::new(base, inputs);
+        let known = request.inputs.iter().filter(|input| !input.digest.is_empty());
+        let claims = Claims::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
         let origin = Origin { base, claims: &claims, cancel: context.token() };
         let _verbose = Verbose::new(request.verbosity);
         // The runtime's own span began before this request was known to be verbose.

@@ -27,6 +27,12 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", what: "clippy has no complaint", needs: &[install::CC], run: clippy },
     Step { name: "doc", what: "the documentation builds", needs: &[install::CC], run: doc },
     Step {
+        name: "deny",
+        what: "dependencies, their licenses, and where they come from",
+        needs: &[install::PIP],
+        run: deny,
+    },
+    Step {
         name: "rust",
         what: "unit, documentation and black-box tests",
         needs: &[
@@ -149,6 +155,13 @@ fn clippy(project: &Project) -> Result<()> {
 fn doc(project: &Project) -> Result<()> {
     let mut doc = project.cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--locked"]);
     shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+}
+
+fn deny(project: &Project) -> Result<()> {
+    let mut deny = Command::new(install::cargo_deny(&project.folder("tools")?)?);
+    // Advisories need a database that is fetched from GitHub.
+    deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    shell::run(deny.current_dir(&project.root))
 }
 
 fn rust(project: &Project) -> Result<()> {
