@@ -33,6 +33,7 @@ Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
 
 Commands:
   layer               builds one layer: see `pylayer layer --help`
+  segment             builds one package's segment, for `layer --segment`
   image               makes an OCI image of layers: see `pylayer image --help`
   inspect             says what is in a layer or an image: see `pylayer inspect --help`
   diff                says why two layers or images differ: see `pylayer diff --help`
@@ -78,6 +79,8 @@ pub enum Action {
     Print(String),
     /// Build a layer.
     Layer(LayerRequest),
+    /// Build a segment file.
+    Segment(LayerRequest),
     /// Check an image's layers.
     Check(CheckRequest),
     /// Make an image.
@@ -113,7 +116,8 @@ pub enum CacheVerb {
 }
 
 /// The commands.
-const COMMANDS: [&str; 7] = ["layer", "image", "inspect", "diff", "check", "cache", "help"];
+const COMMANDS: [&str; 8] =
+    ["layer", "segment", "image", "inspect", "diff", "check", "cache", "help"];
 
 impl Invocation {
     /// Reads the process's arguments, its own name left out.
@@ -167,6 +171,10 @@ impl Action {
         };
         let arguments = arguments.collect::<Vec<_>>();
         match command.to_str() {
+            Some("segment") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
+                Ok(Self::Print(request::segment_help()))
+            }
+            Some("segment") => Ok(Self::Segment(LayerRequest::parse_segment(arguments)?)),
             Some("layer") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
                 Ok(Self::Print(request::help()))
             }
@@ -194,6 +202,7 @@ impl Action {
             Some("help") => match arguments.first().and_then(|command| command.to_str()) {
                 None | Some("cache" | "help") => Ok(Self::Print(HELP.to_owned())),
                 Some("layer") => Ok(Self::Print(request::help())),
+                Some("segment") => Ok(Self::Print(request::segment_help())),
                 Some("check") => Ok(Self::Print(check::HELP.to_owned())),
                 Some("diff") => Ok(Self::Print(diff::help())),
                 Some("image") => Ok(Self::Print(image::help())),

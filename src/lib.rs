@@ -28,5 +28,6 @@ pub mod observe;
 pub mod oci;
 pub mod pipeline;
 pub mod request;
+pub mod segment_file;
 pub mod service;
 pub mod workers;

@@ -4,6 +4,7 @@
 //! `sandbox_dir` (`WorkRequest` field 6, Bazel 6.0 and later).
 
 mod encoding;
+mod segment;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,10 +20,12 @@ use crate::flags::{number, text, unknown, usage};
 use crate::fs;
 use crate::layer::compress::Compression;
 use crate::layer::spec::{
-    Attributes, Destination, Elsewhere, LayerSpec, Links, Mode, Outputs, Package, Source,
+    Attributes, Common, Destination, Elsewhere, LayerSpec, Links, Mode, Outputs, Package, Source,
     SourcePath, Targets, What, check_mode,
 };
 use crate::layer::{Filter, spec};
+
+pub use segment::segment_help;
 
 /// A request as typed: each flag in its place, nothing joined or looked up.
 #[derive(Debug, Default)]
@@ -32,6 +35,7 @@ pub struct LayerRequest {
     compression: Compression,
     attributes: Attributes,
     packages: Vec<PackageRequest>,
+    segments: Vec<OsString>,
     elsewhere: Vec<Item>,
     base_directories: Vec<OsString>,
     explain: bool,
@@ -143,6 +147,7 @@ impl LayerRequest {
             "mtime",
             "package",
             "wheel",
+            "segment",
             "include",
             "exclude",
             "bytecode",
@@ -166,6 +171,7 @@ impl LayerRequest {
             "group" => self.attributes.group = number(flag, &value, 0, u32::MAX.into())?,
             "mtime" => self.attributes.mtime = number(flag, &value, 0, i64::MAX as u64)?,
             "package" => self.packages.push(PackageRequest { name: value, ..Default::default() }),
+            "segment" => self.segments.push(value),
             "base-directory" => self.base_directories.push(value),
             "bytecode" if value == "keep" => {
                 self.packages.last_mut().ok_or_else(package)?.keeps_bytecode = true;
@@ -230,13 +236,15 @@ impl LayerRequest {
                 }
             }
         }
+        let segments =
+            request.segments.into_iter().map(|path| SourcePath::new(base, path)).collect();
         let elsewhere = request.elsewhere.into_iter().map(|item| {
             Ok(Elsewhere { to: item.destination()?, path: SourcePath::new(base, item.value) })
         });
         let spec = LayerSpec {
-            compression: request.compression,
-            attributes: request.attributes,
+            common: Common { compression: request.compression, attributes: request.attributes },
             packages,
+            segments,
             elsewhere: elsewhere.collect::<Result<_>>()?,
             base_directories: request
                 .base_directories
@@ -256,7 +264,7 @@ impl LayerRequest {
 
     /// All values that are paths of this machine or of the image.
     fn paths_mut(&mut self) -> impl Iterator<Item = &mut OsString> {
-        let targets = self.output.iter_mut().chain(&mut self.metadata);
+        let targets = self.output.iter_mut().chain(&mut self.metadata).chain(&mut self.segments);
         let packages =
             self.packages.iter_mut().flat_map(|PackageRequest { wheels, items, .. }| {
                 wheels.iter_mut().chain(items.iter_mut().flat_map(Item::paths_mut))
@@ -270,6 +278,7 @@ impl LayerRequest {
         items
             .filter(|item| matches!(item.kind, ItemKind::Tree | ItemKind::File))
             .map(|item| &*item.value)
+            .chain(self.segments.iter().map(|path| &**path))
     }
 }
 

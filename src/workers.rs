@@ -70,7 +70,7 @@ impl fmt::Debug for Job {
 #[derive(Debug)]
 struct Lessee {
     owner: Arc<Owner>,
-    slot: Arc<Mutex<Option<Buffers>>>,
+    slot: Arc<Mutex<Option<Result<Buffers>>>>,
 }
 
 /// What the pool knows about a request.
@@ -163,8 +163,9 @@ impl Turn {
     /// A buffer, if there is one that nobody waits for.
     pub fn try_lease(&self) -> Option<BufferLease> {
         let mut state = lock(&self.shared.state);
-        let free = state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state))??;
-        Some(self.shared.lease(free))
+        let free = state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state))?;
+        // Who can do without a buffer learns why there is none when it has to have one.
+        free.ok().flatten().map(|buffers| self.shared.lease(buffers))
     }
 
     /// A buffer. Must not be called by a request that holds one: that would be a deadlock.
@@ -180,11 +181,11 @@ impl Turn {
             let mut state = lock(&self.shared.state);
             state.lessees.retain(|lessee| !Arc::ptr_eq(&lessee.slot, &slot));
             // It may have been granted at the last moment.
-            if let Some(buffers) = lock(&slot).take() {
+            if let Some(Ok(buffers)) = lock(&slot).take() {
                 self.shared.give_back(&mut state, buffers);
             }
         }
-        granted.map(|buffers| self.shared.lease(buffers))
+        granted?.map(|buffers| self.shared.lease(buffers))
     }
 
     /// Has work done on a buffer.
@@ -270,15 +271,17 @@ impl Shared {
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
-    fn free_buffers(&self, state: &mut State) -> Option<Buffers> {
-        // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.
+    /// Buffers that nobody holds, if there are any or new ones can be had.
+    fn free_buffers(&self, state: &mut State) -> Result<Option<Buffers>> {
         let free = match state.idle.pop() {
-            Some(buffers) => buffers,
-            None if state.leased < 2 * self.jobs + 2 => Buffers::default(),
-            None => return None,
+            None if state.leased == 0 => Some(Buffers::first()?),
+            // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.
+            // Where there is no memory for them, those that are held come back.
+            None if state.leased < 2 * self.jobs + 2 => Buffers::more().ok(),
+            idle => idle,
         };
-        state.leased += 1;
-        Some(free)
+        state.leased += usize::from(free.is_some());
+        Ok(free)
     }
 
     fn lease(self: &Arc<Self>, buffers: Buffers) -> BufferLease {
@@ -288,10 +291,10 @@ impl Shared {
     /// Gives free buffers to those who wait for them.
     fn grant(&self, state: &mut State) {
         while let Some(next) = self.choose(state, state.lessees.iter().map(|lessee| &*lessee.owner))
-            && let Some(buffers) = self.free_buffers(state)
+            && let Some(granted) = self.free_buffers(state).transpose()
         {
             let Lessee { owner, slot } = state.lessees.swap_remove(next);
-            *lock(&slot) = Some(buffers);
+            *lock(&slot) = Some(granted);
             owner.cancel.wake();
         }
     }

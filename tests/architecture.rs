@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("archive", &["digest", "error", "fs", "layer"]),
     ("cache", &["cancel", "digest", "error", "fs"]),
     ("cancel", &["error"]),
-    ("check", &["error", "flags", "fs", "layer"]),
+    ("check", &["error", "flags", "fs", "layer", "segment_file"]),
     ("cli", &["check", "diff", "error", "flags", "image", "inspect", "request"]),
     ("diff", &["archive", "digest", "error", "flags", "fs", "layer", "oci"]),
     ("digest", &[]),
@@ -24,8 +24,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("observe", &["error", "fs"]),
     ("oci", &["digest", "error", "fs"]),
-    ("pipeline", &["cache", "digest", "error", "fs", "layer", "observe", "workers"]),
+    (
+        "pipeline",
+        &["cache", "digest", "error", "fs", "layer", "observe", "segment_file", "workers"],
+    ),
     ("request", &["error", "flags", "fs", "layer"]),
+    ("segment_file", &["error", "fs", "layer"]),
     (
         "service",
         &[

@@ -29,7 +29,8 @@ Usage: pylayer check --output=LOG --layers=N [FLAGS] [--package=NAME --tree=SRC.
       --known-group=NAME        a group that the tier or the image has
       --unknown-group=NAME      a group that the tier compresses, and neither has
       --absent-package=NAME     a package that the tier names, and the image does not have
-      --package=NAME            a package that no group holds
+      --segment=FILE            a package that no group holds, from `pylayer segment`
+      --package=NAME            the same by its sources
       --include=GLOB, --exclude=GLOB   which of its files ship
       --tree=SRC, --file=SRC    what it consists of
 ";
@@ -74,6 +75,8 @@ pub struct CheckRequest {
     pub absent: Vec<String>,
     /// The packages that no group holds.
     pub packages: Vec<CheckedPackage>,
+    /// Files that hold one such package each.
+    pub segments: Vec<SourcePath>,
 }
 
 impl CheckRequest {
@@ -84,7 +87,7 @@ impl CheckRequest {
         let mut limits =
             Limits { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB };
         let mut packages: Vec<CheckedPackage> = Vec::new();
-        let (mut sources, mut absent) = (Vec::new(), Vec::new());
+        let (mut sources, mut absent, mut segments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut known_groups, mut unknown_groups) = (Vec::new(), Vec::new());
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(usage(HINT))? {
@@ -99,6 +102,7 @@ impl CheckRequest {
                 "squashed-limit-mb",
                 "package-limit-mb",
                 "sources",
+                "segment",
                 "known-group",
                 "unknown-group",
                 "absent-package",
@@ -123,6 +127,7 @@ impl CheckRequest {
                 "squashed-limit-mb" => limits.squashed = megabytes(&flag, &value)?,
                 "package-limit-mb" => limits.package = megabytes(&flag, &value)?,
                 "sources" => sources.push(SourcePath::new(base, value)),
+                "segment" => segments.push(SourcePath::new(base, value)),
                 "known-group" => known_groups.push(value.to_string_lossy().into_owned()),
                 "unknown-group" => unknown_groups.push(value.to_string_lossy().into_owned()),
                 "absent-package" => absent.push(value.to_string_lossy().into_owned()),
@@ -154,6 +159,7 @@ impl CheckRequest {
             unknown_groups,
             absent,
             packages,
+            segments,
         })
     }
 
