@@ -95,8 +95,14 @@ pub struct Layer {
 impl Layer {
     /// Reads a layer.
     pub fn read(input: Input, check: Checkpoint<'_>) -> Result<Self> {
+        let length = input.size();
+        Self::of_first(input, length, check)
+    }
+
+    /// Reads the first `length` bytes of a file: the members of a segment.
+    pub fn of_first(input: Input, length: u64, check: Checkpoint<'_>) -> Result<Self> {
         let path = input.path().to_owned();
-        let mut blob = Blob::new(input, check)?;
+        let mut blob = Blob::of_first(input, length, check)?;
         let mut reading =
             Reading { entries: Vec::new(), records: Vec::new(), left: LONGEST_RECORD };
         if let Err(source) = reading.all(&mut blob) {

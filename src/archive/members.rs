@@ -132,15 +132,16 @@ pub struct Finished {
 }
 
 impl<'a> Blob<'a> {
-    /// Opens a blob.
-    pub fn open(path: &Path, check: Checkpoint<'a>) -> Result<Self> {
-        Self::new(Input::open(path)?, check)
-    }
-
     /// Reads a blob that was opened.
     pub fn new(input: Input, check: Checkpoint<'a>) -> Result<Self> {
+        let length = input.size();
+        Self::of_first(input, length, check)
+    }
+
+    /// Reads the first `length` bytes of a file: the members of a segment.
+    pub fn of_first(input: Input, length: u64, check: Checkpoint<'a>) -> Result<Self> {
         let path = input.path().to_owned();
-        let mut source = Source::new(input, check);
+        let mut source = Source::new(input, length, check);
         let start = source.fill_buf().map_err(|source| Error::io("cannot read", &path, source))?;
         let codec = Codec::of(start).ok_or_else(|| not_a_layer(start, &path))?;
         let state = match codec {

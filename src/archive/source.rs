@@ -15,6 +15,8 @@ const BUFFER: usize = 256 << 10;
 pub(super) struct Source<'a> {
     pub(super) input: Input,
     buffer: Vec<u8>,
+    /// How many bytes are still to be read.
+    unread: u64,
     /// What of the buffer is not taken yet.
     left: Range<usize>,
     pub(super) hasher: Hasher,
@@ -24,18 +26,31 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(input: Input, check: Checkpoint<'a>) -> Self {
+    /// Reads the first `length` bytes of a file.
+    pub(super) fn new(input: Input, length: u64, check: Checkpoint<'a>) -> Self {
         let buffer = vec![0; BUFFER];
-        Self { input, buffer, left: 0..0, hasher: Hasher::new(), check, error: None }
+        Self {
+            input,
+            buffer,
+            unread: length,
+            left: 0..0,
+            hasher: Hasher::new(),
+            check,
+            error: None,
+        }
     }
 }
 
 impl BufRead for Source<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left.is_empty() {
-            let read = (self.check)().and_then(|()| self.input.read(&mut self.buffer));
+            let length = usize::try_from(self.unread).unwrap_or(BUFFER).min(BUFFER);
+            let read = (self.check)().and_then(|()| self.input.read(&mut self.buffer[..length]));
             match read {
-                Ok(read) => self.left = 0..read,
+                Ok(read) => {
+                    self.unread -= read as u64;
+                    self.left = 0..read;
+                }
                 Err(error) => {
                     let text = error.to_string();
                     self.error = Some(error);

@@ -17,7 +17,7 @@ const HINT: &str = "`pylayer diff --help` lists the flags";
 #[derive(Debug, Parser)]
 #[command(name = "pylayer diff", no_binary_name = true, disable_version_flag = true)]
 pub struct DiffRequest {
-    /// A layer, or a folder that is an OCI image layout
+    /// A layer, a segment of `pylayer segment`, or a folder that is an OCI image layout
     #[arg(value_name = "A")]
     pub(super) a: OsString,
     /// Another of the same kind

@@ -143,8 +143,8 @@ fn part_of_entry(entry: &Entry, offset: u64) -> (String, &'static str) {
 /// What is at a place in a blob, whose member there begins with `start`.
 pub(super) fn in_blob(layer: &Layer, offset: u64, rest: &[u8], start: &[u8]) -> Place {
     let Some((number, member)) = member_at(layer, offset) else {
-        let what = "the end of the layer".to_owned();
-        return Place { what, value: bytes(rest), cause: "compression" };
+        let what = if rest.is_empty() { "the end" } else { "the index of a segment" };
+        return Place { what: what.to_owned(), value: bytes(rest), cause: "compression" };
     };
     let at = offset - member.offset;
     let name = match layer.blob.codec {

@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::layer::Checkpoint;
 use crate::oci::{Descriptor, Layout};
+use crate::segment_file;
 
-/// A layer that can be opened more than once.
+/// A layer or a segment that can be opened more than once.
 #[derive(Debug)]
 pub(super) enum Input<'a> {
     File(PathBuf),
@@ -22,6 +23,23 @@ pub(super) enum Input<'a> {
 }
 
 impl Input<'_> {
+    /// The file, and how much of it is compressed: all but the index of a segment.
+    fn members(&self) -> Result<(fs::Input, u64)> {
+        let input = self.open()?;
+        let length = segment_file::glance(&input)?.map_or(input.size(), |(_, length)| length);
+        Ok((input, length))
+    }
+
+    fn layer(&self, check: Checkpoint<'_>) -> Result<Layer> {
+        let (input, length) = self.members()?;
+        Layer::of_first(input, length, check)
+    }
+
+    fn content<'a>(&self, check: Checkpoint<'a>) -> Result<Blob<'a>> {
+        let (input, length) = self.members()?;
+        Blob::of_first(input, length, check)
+    }
+
     fn open(&self) -> Result<fs::Input> {
         match self {
             Self::File(path) => fs::Input::open(path),
@@ -59,8 +77,7 @@ pub(super) fn compare(
         &mut |buffer| check().and_then(|()| raw_b.read(buffer)),
     )?;
     let Some((offset, rest)) = first else { return Ok(None) };
-    let a = Layer::read(input_a.open()?, check)?;
-    let b = Layer::read(input_b.open()?, check)?;
+    let [a, b] = [input_a.layer(check)?, input_b.layer(check)?];
     let first_byte = FirstByte {
         offset,
         a: bytes::in_blob(&a, offset, &rest[0], &start(&a, &raw_a, offset)?),
@@ -70,8 +87,7 @@ pub(super) fn compare(
     let first_archive_byte = if a.blob.diff_id == b.blob.diff_id {
         None
     } else {
-        let [mut plain_a, mut plain_b] =
-            [Blob::new(input_a.open()?, check)?, Blob::new(input_b.open()?, check)?];
+        let [mut plain_a, mut plain_b] = [input_a.content(check)?, input_b.content(check)?];
         let read = |blob: &mut Blob<'_>, buffer: &mut [u8]| {
             let read = blob.read(buffer);
             read.map_err(|source| {

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fs::{self, Input};
 use crate::layer::Checkpoint;
 use crate::oci::{Descriptor, History, MediaType};
+use crate::segment_file;
 
 /// The largest metadata that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -65,6 +66,11 @@ impl Given {
         let input = Input::open(&path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(metadata) = &layer.metadata else {
+            if segment_file::glance(&input)?.is_some() {
+                return Err(Error::input("a segment is no layer:")
+                    .at(path)
+                    .hint("`pylayer layer --segment=FILE` makes a layer of segments"));
+            }
             let stamp = input.stamp();
             let read = Blob::new(input, check)?.finish()?;
             let input = Input::reopen(&path, &stamp)?;

@@ -18,7 +18,8 @@ const HINT: &str = "`pylayer inspect --help` lists the flags";
 #[derive(Debug, Parser)]
 #[command(name = "pylayer inspect", no_binary_name = true, disable_version_flag = true)]
 pub struct InspectRequest {
-    /// A layer, uncompressed or compressed by gzip or zstd, or a folder that is an OCI image layout
+    /// A layer, uncompressed or compressed by gzip or zstd, a segment of `pylayer segment`, or a
+    /// folder that is an OCI image layout
     #[arg(value_name = "FILE")]
     pub(super) file: OsString,
     /// Answers in JSON, with every entry and exact numbers

@@ -8,13 +8,16 @@ use crate::error::Result;
 use crate::fs::{self, Input, Kind};
 use crate::layer::Checkpoint;
 use crate::oci::{Config, Image, Layout, Platform};
+use crate::segment_file;
 
-/// A layer, or an image.
+/// A layer, a segment, or an image.
 #[derive(Debug)]
 pub(super) struct Subject {
     pub(super) path: PathBuf,
     /// What a layout says besides its layers; none for a layer.
     pub(super) image: Option<Image>,
+    /// The package of a segment; none for a layer.
+    pub(super) segment: Option<String>,
     pub(super) layers: Vec<Part>,
     pub(super) packages: Vec<Package>,
 }
@@ -40,7 +43,7 @@ impl Subject {
         check: Checkpoint<'_>,
     ) -> Result<Self> {
         let mut parts = Vec::new();
-        let mut image = None;
+        let (mut image, mut segment) = (None, None);
         if fs::kind_followed(path) == Some(Kind::Directory) {
             let layout = Layout::open(path)?;
             let found = layout.image(platform)?;
@@ -52,12 +55,19 @@ impl Subject {
             }
             image = Some(found);
         } else {
-            let layer = Layer::read(Input::open(path)?, check)?;
+            let input = Input::open(path)?;
+            let layer = match segment_file::glance(&input)? {
+                Some((package, length)) => {
+                    segment = Some(package);
+                    Layer::of_first(input, length, check)?
+                }
+                None => Layer::read(input, check)?,
+            };
             let media_type = layer.blob.codec.media_type().to_owned();
             parts.push(Part::new(layer, media_type, None));
         }
         let packages = packages::assign(&mut parts);
-        Ok(Self { path: path.to_owned(), image, layers: parts, packages })
+        Ok(Self { path: path.to_owned(), image, segment, layers: parts, packages })
     }
 }
 

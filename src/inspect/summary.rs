@@ -18,8 +18,11 @@ const AT_A_TIME: usize = 3;
 pub(super) struct Summary {
     /// What was looked at.
     pub(super) path: String,
-    /// `layer` or `image`.
+    /// `layer`, `segment`, or `image`.
     pub(super) kind: &'static str,
+    /// The package of a segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) segment: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) image: Option<ImageSummary>,
     /// All layers together: as they are fetched, and unpacked.
@@ -165,7 +168,12 @@ impl Summary {
         });
         Self {
             path: subject.path.display().to_string(),
-            kind: if image.is_some() { "image" } else { "layer" },
+            kind: match (&image, &subject.segment) {
+                (Some(_), _) => "image",
+                (None, Some(_)) => "segment",
+                (None, None) => "layer",
+            },
+            segment: subject.segment.clone(),
             image,
             compressed: layers.iter().map(|layer| layer.size).sum(),
             bytes: layers.iter().map(|layer| layer.bytes).sum(),

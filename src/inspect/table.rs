@@ -131,6 +131,11 @@ fn head(summary: &Summary) -> String {
             }
             text
         }
+        (None, [layer]) if summary.segment.is_some() => format!(
+            "{path}: segment of package `{}`, {sizes}\ndigest      {} of the members\n",
+            crate::archive::show(summary.segment.as_deref().unwrap_or_default().as_bytes()),
+            layer.digest
+        ),
         (None, [layer]) => format!(
             "{path}: layer, {sizes}\ndigest      {}\ndiff_id     {}\n",
             layer.digest, layer.diff_id

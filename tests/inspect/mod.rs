@@ -92,6 +92,38 @@ fn a_layer_is_told_exactly() {
 }
 
 #[test]
+fn a_segment_is_told_as_a_layer_is() {
+    for compression in ["none", "gzip", "zstd"] {
+        let folder = packages();
+        let flag = format!("--compression={compression}");
+        let arguments = [&[&*flag, "--package=pkg"], &TREE[..2]].concat();
+        let run = folder.run(&[&["segment", "--output=s"], &arguments[..]].concat());
+        assert_eq!((run.code, &*run.stderr), (0, ""));
+        folder.layer(&arguments);
+        let [segment, layer] = ["s", "out"].map(|path| json_of(&folder, path));
+        assert_eq!((&segment["kind"], &segment["segment"]), (&json!("segment"), &json!("pkg")));
+        assert_eq!(segment["packages"][0]["name"], "one");
+        let files = |told: &Value| -> Vec<Value> {
+            let all = told["entries"].as_array().unwrap().iter();
+            all.filter(|entry| entry["kind"] == "file").map(|entry| entry["path"].clone()).collect()
+        };
+        assert_eq!(files(&segment), files(&layer), "{compression}");
+        assert!(inspect(&folder, &["s"]).contains("segment of package `pkg`"));
+
+        assert_eq!(folder.run(&["diff", "s", "s"]).code, 0);
+        folder.file("site-packages/two/__init__.py", b"changed");
+        let run = folder.run(&[&["segment", "--output=s2"], &arguments[..]].concat());
+        assert_eq!(run.code, 0);
+        let run = folder.run(&["diff", "s", "s2"]);
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert!(run.stdout.contains("differ: content\n"), "{}", run.stdout);
+        // As a layer it is refused.
+        let run = attempt(&folder, "image", &["--layer=s"]);
+        assert!(run.code == 1 && run.stderr.contains("--segment"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn people_get_tables() {
     let folder = packages();
     folder.layer(&[&TREE[..], &REST].concat());
