@@ -154,7 +154,7 @@ fn platform_object(config: &Config) -> Value {
 /// Refuses an output that would take the place of a source.
 fn keep_sources(request: &ImageRequest, base: &Path, target: &Path) -> Result<()> {
     let also = |source: PathBuf| {
-        Err(Error::usage("the output is also a source:")
+        Err(Error::input("the output is also a source:")
             .at(source)
             .hint("write the image and its report to places of their own"))
     };

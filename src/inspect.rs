@@ -8,7 +8,7 @@ mod summary;
 mod table;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use arguments::{InspectRequest, help};
 
@@ -31,13 +31,15 @@ pub struct Told {
 /// Says what a request asks for; its paths are relative to `base`.
 pub fn inspect(request: &InspectRequest, base: &Path, check: Checkpoint<'_>) -> Result<Told> {
     let InspectRequest { file, json, limit, platform, report, against, other } = request;
-    for source in [file].into_iter().chain(against).chain(other) {
-        let [source, report] = [Some(source), report.as_ref()].map(|path| Some(base.join(path?)));
-        let report = report.map(|report| fs::identity(&report));
-        if let Some(source) =
-            source.filter(|source| fs::canonical(source) == report && report.is_some())
-        {
-            return Err(Error::usage("the report is also a source:").at(source));
+    if let Some(report) = report {
+        let place = fs::identity(&base.join(report));
+        let mut sources = [file].into_iter().chain(against).chain(other).map(|it| base.join(it));
+        let holds =
+            |source: &PathBuf| fs::canonical(source).is_some_and(|is| place.starts_with(is));
+        if let Some(source) = sources.find(holds) {
+            return Err(Error::input("the report is also a source, or in one:")
+                .at(source)
+                .hint("write it to a place of its own"));
         }
     }
     let output = report.as_ref().map(|path| Output::create(&base.join(path))).transpose()?;

@@ -170,7 +170,7 @@ fn pages_are_outputs_like_others() {
     image(&folder, "kept", &["--layer=a"]);
     let layer = folder.read("a");
     for (output, arguments, code) in [
-        ("new", &["--layer=a", "--report=a"][..], 2),
+        ("new", &["--layer=a", "--report=a"][..], 1),
         ("new", &["--layer=a", "--report=new/page.html"], 1),
         ("kept", &["--layer=b", "--report=kept/page.html"], 2),
         ("new", &["--layer=a", "--report=t"], 1),
@@ -180,7 +180,8 @@ fn pages_are_outputs_like_others() {
         assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
     }
     for (arguments, code) in [
-        (&["inspect", "a", "--report=a"][..], 2),
+        (&["inspect", "a", "--report=a"][..], 1),
+        (&["inspect", "kept", "--report=kept/page.html"], 1),
         (&["inspect", "a", "--against=b"], 2),
         (&["inspect", "a", "--json", "--report=x"], 2),
         (&["inspect", "a", "--report=x", "--other=b"], 1),
