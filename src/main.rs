@@ -45,7 +45,9 @@ fn run() -> Result<ExitCode> {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
             let looks_after_cache = arguments.first().is_some_and(|command| command == "cache");
             let service = if looks_after_cache { Service::without_cache } else { Service::once };
+            let progress = observe::show_progress();
             let answer = service(startup)?.perform(arguments, &CancelToken::new())?;
+            drop(progress);
             let mut notes = answer.notes;
             for (_, line) in &answer.warnings {
                 notes = format!("{notes}pylayer: warning: {line}\n");
