@@ -6,6 +6,7 @@ mod architecture;
 mod bytes;
 mod cache;
 mod check;
+mod command_line;
 mod consumers;
 mod determinism;
 mod environment;
