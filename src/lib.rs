@@ -24,4 +24,5 @@ pub mod observe;
 pub mod pipeline;
 pub mod request;
 pub mod service;
+pub(crate) mod sync;
 pub mod workers;

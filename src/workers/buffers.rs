@@ -1,8 +1,10 @@
 //! Room for some of a layer's bytes before and after compression.
 
+use std::sync::Arc;
+
 use memmap2::MmapMut;
 
-use super::BufferLease;
+use super::{Shared, lock};
 use crate::layer::compress::MEMBER;
 
 /// Members of a full buffer never have more bytes than this: a part is at least 16 KiB or the only
@@ -40,7 +42,18 @@ impl<const LENGTH: usize> Room<LENGTH> {
     }
 }
 
+/// Buffers to work with; they go back to the pool when dropped.
+#[derive(Debug)]
+pub struct BufferLease {
+    buffers: Option<Buffers>,
+    shared: Arc<Shared>,
+}
+
 impl BufferLease {
+    pub(super) fn new(buffers: Buffers, shared: &Arc<Shared>) -> Self {
+        Self { buffers: Some(buffers), shared: shared.clone() }
+    }
+
     fn buffers(&mut self) -> &mut Buffers {
         self.buffers.get_or_insert_default()
     }
@@ -59,5 +72,13 @@ impl BufferLease {
     pub fn both(&mut self) -> (&mut [u8], &mut [u8]) {
         let Buffers { input, output } = self.buffers();
         (input.bytes(), output.bytes())
+    }
+}
+
+impl Drop for BufferLease {
+    fn drop(&mut self) {
+        if let Some(buffers) = self.buffers.take() {
+            self.shared.give_back(&mut lock(&self.shared.state), buffers);
+        }
     }
 }
