@@ -10,6 +10,7 @@ mod command_line;
 mod consumers;
 mod determinism;
 mod environment;
+mod idle;
 mod links;
 mod meant;
 mod memory;
