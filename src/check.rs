@@ -10,8 +10,7 @@ mod sizes;
 
 use std::fmt::Write as _;
 
-pub use request::CheckRequest;
-pub(crate) use request::HELP;
+pub use request::{CHECK, CheckRequest, PartialRequest};
 use sizes::Package;
 
 use crate::error::Result;
@@ -34,6 +33,12 @@ pub struct Limits {
     pub squashed: u64,
     /// More bytes of one package than this are worth a warning.
     pub package: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB }
+    }
 }
 
 /// What the checker has found.

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use arguments::{DiffRequest, help};
+pub use arguments::DiffRequest;
 pub(crate) use image::configs as config_changes;
 
 use crate::error::{Error, Fault, Result};

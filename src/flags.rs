@@ -1,20 +1,19 @@
-//! What all command lines have in common: the errors for flags, and numbers as values.
+//! What all command lines have in common: tables of flags, errors for flags, numbers as values.
+
+mod table;
 
 use std::ffi::OsStr;
 
-use crate::error::{Error, Result};
+pub use table::{Flag, Table};
 
-/// Turns a parser's error into a usage error with this hint.
-pub fn usage(hint: &'static str) -> impl Fn(lexopt::Error) -> Error {
-    move |error| Error::usage(error.to_string()).hint(hint)
-}
+use crate::error::{Error, Result};
 
 /// The error for a flag, or a command, that there is not, with the one that may be meant.
 pub fn unknown<'a>(
     kind: &str,
     typed: &str,
     known: impl IntoIterator<Item = &'a str>,
-    hint: &'static str,
+    hint: &str,
 ) -> Error {
     let what = format!("there is no {kind} `{typed}`");
     let near = |known: &&str| strsim::damerau_levenshtein(typed, known);
@@ -49,13 +48,12 @@ pub fn number(flag: &str, value: &OsStr, least: u64, most: u64) -> Result<u64> {
     }
 }
 
-/// Turns a refusal of clap's into a usage error.
-pub fn refused(error: &clap::Error, hint: &'static str) -> Error {
-    let text = error.to_string();
-    // The usage line is in the help; what may be meant stands before it.
-    let what = text.split("\n\nUsage:").next().unwrap_or_default();
-    let what = what.split("\n\nFor more information").next().unwrap_or_default();
-    Error::usage(what.trim_start_matches("error: ").trim_end()).hint(hint)
+/// Takes in the value of a flag that may be given once.
+pub fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(format!("`--{flag}` is given twice"))),
+    }
 }
 
 /// A value that knows how to read itself, for clap.

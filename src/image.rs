@@ -4,6 +4,7 @@ mod arguments;
 mod compose;
 mod encoding;
 mod given;
+mod request;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use std::path::{Path, PathBuf};
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder};
 use serde_json::Value;
 
-pub use arguments::{ImageRequest, help};
+pub use arguments::ImageArguments;
 use given::Given;
+pub use request::ImageRequest;
 
 use crate::digest::Digest;
 use crate::error::{Error, Fault, Result};

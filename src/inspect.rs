@@ -10,7 +10,7 @@ mod table;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-pub use arguments::{InspectRequest, help};
+pub use arguments::InspectRequest;
 
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};

@@ -30,4 +30,5 @@ pub mod pipeline;
 pub mod request;
 pub mod segment_file;
 pub mod service;
+pub(crate) mod sync;
 pub mod workers;

@@ -104,10 +104,9 @@ impl Service {
     }
 
     /// Performs one action, its paths relative to the working directory.
-    pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
+    pub fn perform(&self, action: Action, cancel: &CancelToken) -> Result<Answer> {
         let claims = Claims::default();
-        let base = Path::new("");
-        self.act(Action::parse(arguments, base)?, Origin { base, claims: &claims, cancel })
+        self.act(action, Origin { base: Path::new(""), claims: &claims, cancel })
     }
 
     fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
@@ -133,8 +132,8 @@ impl Service {
                 }
                 Ok(Answer { text, ..Answer::default() })
             }
-            Action::Cache(request) => {
-                Ok(Answer { text: self.look_after(&request)?, ..Answer::default() })
+            Action::Cache(CacheRequest { verb }) => {
+                Ok(Answer { text: self.look_after(verb)?, ..Answer::default() })
             }
         }
     }
@@ -178,8 +177,7 @@ impl Service {
         Ok(Answer { notes, warnings, ..Answer::default() })
     }
 
-    fn look_after(&self, request: &CacheRequest) -> Result<String> {
-        let &CacheRequest { verb, json } = request;
+    fn look_after(&self, verb: CacheVerb) -> Result<String> {
         let named = match &self.startup.cache_dir {
             CacheDir::At(directory) => Some(directory.clone()),
             CacheDir::Default => in_output_base(),
@@ -191,7 +189,7 @@ impl Service {
         })?;
         let folder = Folder::open(&directory)?;
         let text = match verb {
-            CacheVerb::Stat => {
+            CacheVerb::Stat { json } => {
                 let stat = folder.stat();
                 if json {
                     serde_json::to_string(&stat).map_err(|source| {
@@ -222,11 +220,11 @@ impl Service {
 
 /// Checks an image's layers. The log is written whatever is found; what is wrong is an error.
 fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
-    let Origin { base, cancel, .. } = origin;
+    let Origin { cancel, .. } = origin;
     let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
     let findings = check::check(request, &wanted)?;
     let text = findings.text();
-    let mut log = Output::create(&request.target(base))?;
+    let mut log = Output::create(&request.target())?;
     log.write(findings.log().as_bytes())?;
     match cancel.publish(|| log.publish()) {
         Ok(published) => published?,
@@ -298,7 +296,7 @@ impl Handler for Service {
             Action::Layer(layer) | Action::Segment(layer) => layer
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
-            Action::Check(check) => vec![fs::identity(&check.target(base))],
+            Action::Check(check) => vec![fs::identity(&check.target())],
             Action::Image(image) => {
                 let outputs = std::iter::once(image.target(base)).chain(image.report(base));
                 outputs.map(|output| fs::identity(&output)).collect()

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "error", "fs", "observe", "service"]),
     ("archive", &["digest", "error", "fs", "layer"]),
-    ("cache", &["cancel", "digest", "error", "fs"]),
-    ("cancel", &["error"]),
+    ("cache", &["cancel", "digest", "error", "fs", "sync"]),
+    ("cancel", &["error", "sync"]),
     ("check", &["error", "flags", "fs", "layer", "segment_file"]),
     ("cli", &["check", "diff", "error", "flags", "image", "inspect", "request"]),
     ("diff", &["archive", "digest", "error", "flags", "fs", "layer", "oci", "segment_file"]),
@@ -43,7 +43,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "observe", "pipeline", "request", "workers",
         ],
     ),
-    ("workers", &["cancel", "error", "layer"]),
+    ("sync", &[]),
+    ("workers", &["cancel", "error", "layer", "sync"]),
 ];
 
 fn sources(directory: &str, extension: &str) -> Vec<PathBuf> {

@@ -316,7 +316,7 @@ fn a_segment_is_of_exactly_one_package() {
         assert!(!folder.path().join("s").exists());
     }
     let help = folder.run(&["segment", "--help"]);
-    assert!(help.code == 0 && help.stdout.contains("--segment=FILE"));
+    assert!(help.code == 0 && help.stdout.contains("--segment"));
 }
 
 #[test]

@@ -2,20 +2,16 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, Parser};
+use clap::Parser;
 
-use crate::error::Result;
 use crate::flags;
 use crate::oci::Platform;
 
-const HINT: &str = "`pylayer diff --help` lists the flags";
-
-/// Says why two layers or two images differ: first by entries, then by the first byte that differs
-/// and what is there.
-///
-/// Exit codes: 0 they are the same; 1 they differ, or cannot be read; 2 usage; 3 the environment.
+/// Says why two layers or two images differ: by entries, then by the first byte that differs
 #[derive(Debug, Parser)]
-#[command(name = "pylayer diff", no_binary_name = true, disable_version_flag = true)]
+#[command(
+    after_help = "Exit codes: 0 they are the same; 1 they differ, or cannot be read; 2 usage; 3 the environment."
+)]
 pub struct DiffRequest {
     /// A layer, a segment of `pylayer segment`, or a folder that is an OCI image layout
     #[arg(value_name = "A")]
@@ -32,16 +28,4 @@ pub struct DiffRequest {
     /// Which image of each layout is meant
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = flags::parsed::<Platform>)]
     pub(super) platform: Option<Platform>,
-}
-
-impl DiffRequest {
-    /// Reads the arguments after `diff`.
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        Self::try_parse_from(arguments).map_err(|error| flags::refused(&error, HINT))
-    }
-}
-
-/// The help of `pylayer diff`.
-pub fn help() -> String {
-    DiffRequest::command().render_long_help().to_string()
 }

@@ -2,8 +2,8 @@
 
 use oci_spec::image::{History, HistoryBuilder};
 
-use super::arguments::{ImageRequest, RunArguments};
 use super::given::Given;
+use super::request::{ImageRequest, RunArguments};
 use crate::error::Result;
 use crate::oci::{Config, RunConfig};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::arguments::LayerArgument;
 use super::encoding;
+use super::request::LayerArgument;
 use crate::archive::{Blob, Codec};
 use crate::digest::Digest;
 use crate::error::{Error, Result};

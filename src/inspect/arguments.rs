@@ -3,20 +3,16 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory as _, Parser};
+use clap::Parser;
 
-use crate::error::Result;
 use crate::flags;
 use crate::oci::Platform;
 
-const HINT: &str = "`pylayer inspect --help` lists the flags";
-
-/// Says what is in a layer or an image: bytes by package and directory, members, digests, the
-/// largest files, and what is there twice.
-///
-/// Compressed sizes are shares of the gzip members or zstd frames that the files are in.
+/// Says what is in a layer or an image: bytes, members, digests, and what is there twice
 #[derive(Debug, Parser)]
-#[command(name = "pylayer inspect", no_binary_name = true, disable_version_flag = true)]
+#[command(
+    after_help = "Compressed sizes are shares of the gzip members or zstd frames that the files are in."
+)]
 pub struct InspectRequest {
     /// A layer, uncompressed or compressed by gzip or zstd, a segment of `pylayer segment`, or a
     /// folder that is an OCI image layout
@@ -43,18 +39,8 @@ pub struct InspectRequest {
 }
 
 impl InspectRequest {
-    /// Reads the arguments after `inspect`.
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        Self::try_parse_from(arguments).map_err(|error| flags::refused(&error, HINT))
-    }
-
     /// The page that will be written.
     pub fn target(&self, base: &Path) -> Option<PathBuf> {
         self.report.as_ref().map(|report| base.join(report))
     }
-}
-
-/// The help of `pylayer inspect`.
-pub fn help() -> String {
-    InspectRequest::command().render_long_help().to_string()
 }
