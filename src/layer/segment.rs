@@ -113,16 +113,13 @@ pub fn write_package(
 
 /// The length of a package's segment, uncompressed, in bytes.
 pub fn length(package: &PackagePlan, attributes: Attributes) -> u64 {
-    let mut bytes = Vec::new();
     let lengths = package.entries.iter().map(|entry| {
         let (kind, size) = match &entry.kind {
             plan::Kind::Empty => (Kind::File { size: 0 }, 0),
             plan::Kind::Symlink(target) => (Kind::Symlink { target }, 0),
             plan::Kind::File(content) => (Kind::File { size: content.size() }, content.size()),
         };
-        bytes.clear();
-        header(entry, kind, attributes).write_to(&mut bytes);
-        bytes.len() as u64 + size + tar::padding(size) as u64
+        header(entry, kind, attributes).length() + size + tar::padding(size) as u64
     });
     lengths.sum()
 }
