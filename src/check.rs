@@ -98,7 +98,7 @@ impl Findings {
 /// Checks an image.
 pub fn check(request: &CheckRequest, still_wanted: Checkpoint<'_>) -> Result<Findings> {
     let Limits { max_layers, warn_layers, squashed, package: one } = request.limits;
-    let mut packages = sizes::measure(&request.packages, still_wanted)?;
+    let mut packages = sizes::measure(request, still_wanted)?;
     packages.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mut found = Findings::default();
 

@@ -44,6 +44,8 @@ pub enum Action {
     Print(String),
     /// Build a layer.
     Layer(LayerRequest),
+    /// Build a segment file.
+    Segment(LayerRequest),
     /// Check an image's layers.
     Check(CheckRequest),
     /// Look after the cache.

@@ -4,12 +4,14 @@ use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use pylayer::cli::{Action, Invocation, Startup};
 use pylayer::error::{Error, Fault, Result};
 use pylayer::fs;
 use pylayer::observe;
 use pylayer::service::Service;
+use signal_hook::consts::SIGXFSZ;
 use worker_protocol::{CancelToken, Options};
 
 /// Requests performed at a time: Bazel sends no more to one process by default
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
+    // A write beyond the limit of a file's size is an error then, and does not end the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(|source| {
+        Error::new(Fault::Environment, "cannot handle the signal SIGXFSZ").because(source)
+    })?;
     match Invocation::parse(std::env::args_os().skip(1))? {
         Invocation::Print(text) => print(&text),
         Invocation::Worker(startup) => {

@@ -6,8 +6,8 @@
 mod encoding;
 mod flags;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
@@ -18,11 +18,11 @@ use crate::fs;
 use crate::layer::Filter;
 use crate::layer::compress::Compression;
 use crate::layer::spec::{
-    Attributes, Destination, Elsewhere, LayerSpec, Links, Mode, Outputs, Package, Source,
+    Attributes, Common, Destination, Elsewhere, LayerSpec, Links, Mode, Outputs, Package, Source,
     SourcePath, Targets, What, check_mode,
 };
 
-pub use flags::LAYER;
+pub use flags::{LAYER, SEGMENT};
 
 /// A request as typed: each flag in its place, nothing joined or looked up.
 #[derive(Debug, Default)]
@@ -32,6 +32,7 @@ pub struct LayerRequest {
     compression: Compression,
     attributes: Attributes,
     packages: Vec<PackageRequest>,
+    segments: Vec<OsString>,
     elsewhere: Vec<Item>,
     last_is_elsewhere: bool,
     base_directories: Vec<OsString>,
@@ -90,6 +91,21 @@ impl LayerRequest {
         Ok(request)
     }
 
+    /// A request for a segment, which is of exactly one package.
+    pub fn of_one_package(self) -> Result<Self> {
+        let names: BTreeSet<&OsString> =
+            self.packages.iter().map(|package| &package.name).collect();
+        let what = match names.len() {
+            1 if self.packages.iter().all(|package| package.name.is_empty()) => {
+                "`--package` is missing"
+            }
+            0 => "`--package` is missing",
+            1 => return Ok(self),
+            _ => "a segment is of one `--package`",
+        };
+        Err(Error::usage(what).hint(SEGMENT.hint()))
+    }
+
     /// Whether to say where each segment came from.
     pub fn explains(&self) -> bool {
         self.explain
@@ -134,13 +150,15 @@ impl LayerRequest {
                 }
             }
         }
+        let segments = request.segments.into_iter().map(|path| SourcePath::new(base, path));
+        let segments = segments.collect();
         let elsewhere = request.elsewhere.into_iter().map(|item| {
             Ok(Elsewhere { to: item.destination()?, path: SourcePath::new(base, item.value) })
         });
         let spec = LayerSpec {
-            compression: request.compression,
-            attributes: request.attributes,
+            common: Common { compression: request.compression, attributes: request.attributes },
             packages,
+            segments,
             elsewhere: elsewhere.collect::<Result<_>>()?,
             base_directories: request
                 .base_directories
@@ -160,7 +178,7 @@ impl LayerRequest {
 
     /// All values that are paths of this machine or of the image.
     fn paths_mut(&mut self) -> impl Iterator<Item = &mut OsString> {
-        let targets = self.output.iter_mut().chain(&mut self.metadata);
+        let targets = self.output.iter_mut().chain(&mut self.metadata).chain(&mut self.segments);
         let packages =
             self.packages.iter_mut().flat_map(|PackageRequest { wheels, items, .. }| {
                 wheels.iter_mut().chain(items.iter_mut().flat_map(Item::paths_mut))
@@ -174,6 +192,7 @@ impl LayerRequest {
         items
             .filter(|item| matches!(item.kind, ItemKind::Tree | ItemKind::File))
             .map(|item| &*item.value)
+            .chain(self.segments.iter().map(|path| &**path))
     }
 }
 

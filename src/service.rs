@@ -15,9 +15,11 @@ use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::layer::LayerSpec;
+use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
-use crate::pipeline::{self, BuildContext, Claims, Functions};
+use crate::pipeline::{self, BuildContext, Claims, Finished, Functions, Report};
 use crate::request::LayerRequest;
 use crate::workers::WorkerPool;
 
@@ -42,6 +44,9 @@ pub struct Answer {
     /// What is probably not meant: goes to standard error, and to a worker's log.
     pub warnings: Vec<(Warning, String)>,
 }
+
+/// What builds the file that a request asks for.
+type Build = fn(&Targets, &LayerSpec, &BuildContext<'_>) -> Result<(Finished, Report)>;
 
 /// Where an action comes from.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +107,8 @@ impl Service {
     fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
         match action {
             Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
-            Action::Layer(request) => self.layer(request, origin),
+            Action::Layer(request) => self.layer(request, origin, pipeline::build),
+            Action::Segment(request) => self.layer(request, origin, pipeline::build_segment),
             Action::Check(request) => check_layers(&request, origin),
             Action::Cache(CacheRequest { verb }) => {
                 Ok(Answer { text: self.look_after(verb)?, ..Answer::default() })
@@ -110,7 +116,7 @@ impl Service {
         }
     }
 
-    fn layer(&self, request: LayerRequest, origin: Origin<'_>) -> Result<Answer> {
+    fn layer(&self, request: LayerRequest, origin: Origin<'_>, build: Build) -> Result<Answer> {
         let Origin { base, claims, cancel } = origin;
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
@@ -128,7 +134,7 @@ impl Service {
             digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
-        let (finished, report) = pipeline::build(&targets, &spec, &context)?;
+        let (finished, report) = build(&targets, &spec, &context)?;
         match debug_span!("publish").in_scope(|| cancel.publish(|| finished.publish())) {
             Ok(published) => published?,
             Err(Abandoned) => return Err(Error::abandoned()),
@@ -245,13 +251,14 @@ impl Handler for Service {
         let arguments = request.arguments.iter().map(OsString::from).collect();
         let base = base(&request);
         let action = Action::parse(arguments, base).map_err(|error| failed(&error))?;
-        if matches!(&action, Action::Layer(layer) if layer.writes_to_stdout()) {
+        if matches!(&action, Action::Layer(layer) | Action::Segment(layer) if layer.writes_to_stdout())
+        {
             let what = "`--output=-` is for a command at a shell, not for a worker";
             return Err(failed(&Error::usage(what)));
         }
         let outputs = match &action {
             // What cannot be read as a whole fails when it is handled, and writes nothing.
-            Action::Layer(layer) => layer
+            Action::Layer(layer) | Action::Segment(layer) => layer
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target())],
@@ -263,8 +270,8 @@ impl Handler for Service {
     fn handle(&self, job: Job, context: &Context) -> Result<Reply, worker_protocol::Error> {
         let Job { action, request } = job;
         let base = base(&request);
-        let inputs = request.inputs.iter().map(|input| (input.path.as_bytes(), &*input.digest));
-        let claims = Claims::new(base, inputs);
+        let known = request.inputs.iter().filter(|input| !input.digest.is_empty());
+        let claims = Claims::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
         let origin = Origin { base, claims: &claims, cancel: context.token() };
         let _verbose = Verbose::new(request.verbosity);
         // The runtime's own span began before this request was known to be verbose.

@@ -75,7 +75,7 @@ impl fmt::Debug for Job {
 #[derive(Debug)]
 struct Lessee {
     owner: Arc<Owner>,
-    slot: Arc<Mutex<Option<Buffers>>>,
+    slot: Arc<Mutex<Option<Result<Buffers>>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -167,24 +167,26 @@ impl Shared {
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
-    fn free_buffers(&self, state: &mut State) -> Option<Buffers> {
-        // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.
+    /// Buffers that nobody holds, if there are any or new ones can be had.
+    fn free_buffers(&self, state: &mut State) -> Result<Option<Buffers>> {
         let free = match state.idle.pop() {
-            Some(buffers) => buffers,
-            None if state.leased < 2 * self.jobs + 2 => Buffers::default(),
-            None => return None,
+            None if state.leased == 0 => Some(Buffers::first()?),
+            // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.
+            // Where there is no memory for them, those that are held come back.
+            None if state.leased < 2 * self.jobs + 2 => Buffers::more().ok(),
+            idle => idle,
         };
-        state.leased += 1;
-        Some(free)
+        state.leased += usize::from(free.is_some());
+        Ok(free)
     }
 
     /// Gives free buffers to those who wait for them.
     fn grant(&self, state: &mut State) {
         while let Some(next) = self.choose(state, state.lessees.iter().map(|lessee| &*lessee.owner))
-            && let Some(buffers) = self.free_buffers(state)
+            && let Some(granted) = self.free_buffers(state).transpose()
         {
             let Lessee { owner, slot } = state.lessees.swap_remove(next);
-            *lock(&slot) = Some(buffers);
+            *lock(&slot) = Some(granted);
             owner.cancel.wake();
         }
     }

@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "error", "fs", "observe", "service"]),
     ("cache", &["cancel", "digest", "error", "fs", "sync"]),
     ("cancel", &["error", "sync"]),
-    ("check", &["error", "flags", "fs", "layer"]),
+    ("check", &["error", "flags", "fs", "layer", "segment_file"]),
     ("cli", &["check", "error", "flags", "request"]),
     ("digest", &[]),
     ("error", &[]),
@@ -19,8 +19,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("layer", &["digest", "error", "fs"]),
     ("lib", &[]),
     ("observe", &["error", "fs"]),
-    ("pipeline", &["cache", "digest", "error", "fs", "layer", "observe", "workers"]),
+    (
+        "pipeline",
+        &["cache", "digest", "error", "fs", "layer", "observe", "segment_file", "workers"],
+    ),
     ("request", &["error", "flags", "fs", "layer"]),
+    ("segment_file", &["error", "fs", "layer"]),
     (
         "service",
         &[

@@ -45,8 +45,8 @@ fn a_full_disk_is_an_environment_error_and_leaves_nothing() {
 #[test]
 fn a_write_that_fails_hurts_no_other_request() {
     let folder = Folder::new().with(&[("f", "content")]);
-    // Beyond the limit a write fails with EFBIG, as on a full disk.
-    let script = format!("trap '' XFSZ; ulimit -f 64; exec {PYLAYER} --persistent_worker");
+    // A write beyond the limit fails with EFBIG, and the process gets SIGXFSZ.
+    let script = format!("ulimit -f 64; exec {PYLAYER} --persistent_worker");
     let noise: Vec<u8> = (0..400_000_u64)
         .flat_map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_le_bytes())
         .collect();
@@ -60,6 +60,44 @@ fn a_write_that_fails_hurts_no_other_request() {
     assert!(responses[0].output.contains("`a`"), "{}", responses[0].output);
     assert!(worker.end().success());
     assert_eq!(folder.names(), ["b", "big", "f"]);
+}
+
+#[test]
+fn a_worker_with_little_room_for_memory_answers_all_the_same() {
+    let folder = Folder::new();
+    let content: Vec<u8> = (0..9_000_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+    folder.file("big", &content[..9 << 20]);
+    let expected = sha256sum(&folder.layer(&["--file=big", "--to=x"]));
+    let script = format!("ulimit -v 150000; exec {PYLAYER} --jobs=2 --persistent_worker");
+    let mut worker = Worker::of(Command::new("sh").args(["-c", &script]), folder.path());
+    for id in 1..=6 {
+        worker.request(id, &["layer", &format!("--output=o{id}"), "--file=big", "--to=x"]);
+    }
+    for _ in 1..=6 {
+        let response = worker.response();
+        match response.exit_code {
+            0 => {
+                let output = folder.read(&format!("o{}", response.request_id));
+                assert_eq!(sha256sum(&output), expected);
+            }
+            code => assert_eq!(code, 3, "{response:?}"),
+        }
+    }
+    assert!(worker.end().success());
+}
+
+#[test]
+fn a_worker_without_threads_says_so() {
+    if !rustix::process::getuid().is_root() {
+        return; // Root alone can be somebody who has no other process.
+    }
+    // One thread besides the first: it compresses, and none is left for requests.
+    let limits = ["--reuid=64321", "--clear-groups", "prlimit", "--nproc=2", PYLAYER];
+    let worker = ["--cache-dir=none", "--jobs=1", "--persistent_worker"];
+    let run = Run::of(Command::new("setpriv").args(limits).args(worker).current_dir("/"));
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(run.stderr.contains("Resource temporarily unavailable"), "{}", run.stderr);
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
 }
 
 #[test]

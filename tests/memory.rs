@@ -31,6 +31,24 @@ fn a_large_file_is_streamed() {
 }
 
 #[test]
+fn a_request_of_nothing_but_empty_inputs_is_refused_unread() {
+    let folder = Folder::new().with(&[("f", "content")]);
+    let mut worker = Worker::start(folder.path(), &[]);
+    // 30 Mi fields 2 of length 0.
+    let body = b"\x12\x00".repeat(30 << 20);
+    worker.send_frame(b"\x80\x80\x80\x1e");
+    worker.send_frame(&body);
+    let response = worker.response();
+    assert_eq!(response.exit_code, 1);
+    assert!(response.output.contains("31457280 arguments and inputs"), "{}", response.output);
+    let peak = worker.peak_memory();
+    assert!(peak < 4 * body.len() as u64, "{peak} bytes");
+    worker.request(1, &["layer", "--output=o", "--file=f", "--to=x"]);
+    assert_eq!(worker.response().exit_code, 0);
+    assert!(worker.end().success());
+}
+
+#[test]
 #[ignore = "takes a minute: `cargo xtask soak`"]
 fn a_file_of_9_gib_needs_a_pax_size_and_no_more_memory() {
     let folder = Folder::new();

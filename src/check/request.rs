@@ -50,6 +50,8 @@ pub struct CheckRequest {
     pub absent: Vec<String>,
     /// The packages that no group holds.
     pub packages: Vec<CheckedPackage>,
+    /// Files that hold one such package each.
+    pub segments: Vec<SourcePath>,
 }
 
 impl CheckRequest {
@@ -202,6 +204,15 @@ const LIMITS: &[Row] = &[
 ];
 
 const PACKAGES: &[Row] = &[
+    Row::new(
+        "segment",
+        "FILE",
+        "A package that `pylayer segment` has compressed (repeatable)",
+        |partial, _, path| {
+            partial.request.segments.push(SourcePath::new(&partial.request.base, path));
+            Ok(())
+        },
+    ),
     Row::new(
         "package",
         "NAME",

@@ -12,7 +12,7 @@ use super::{Action, HINT};
 use crate::check::{CHECK, PartialRequest};
 use crate::error::Result;
 use crate::flags::{Table, unknown};
-use crate::request::{LAYER, LayerRequest};
+use crate::request::{LAYER, LayerRequest, SEGMENT};
 
 /// A command: what clap knows about it, and how its arguments become an action.
 pub(super) struct Entry {
@@ -36,6 +36,15 @@ pub(super) static COMMANDS: &[Entry] = &[
         name: LAYER.name,
         command: || LAYER.command(),
         read: |given| given.ordered(&LAYER, LayerRequest::default(), |r| Ok(Action::Layer(r))),
+    },
+    Entry {
+        name: SEGMENT.name,
+        command: || SEGMENT.command(),
+        read: |given| {
+            given.ordered(&SEGMENT, LayerRequest::default(), |request| {
+                request.of_one_package().map(Action::Segment)
+            })
+        },
     },
     Entry {
         name: CHECK.name,

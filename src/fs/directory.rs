@@ -95,12 +95,19 @@ pub fn touch(path: &Path) {
     );
 }
 
-/// Removes a directory with all that is in it.
+/// How often a directory is emptied that others fill meanwhile.
+const EMPTIED: usize = 1000;
+
+/// Removes a directory with all that is in it, also while others put more there.
 pub fn remove_all(path: &Path) -> io::Result<()> {
-    match std_fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    for _ in 1..EMPTIED {
+        match std_fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            done => return done,
+        }
     }
+    std_fs::remove_dir_all(path)
 }
 
 /// A lock that the kernel frees when the process ends, however it ends. Its file is gone when it

@@ -22,6 +22,7 @@ pub static LAYER: Table<LayerRequest> = Table {
         ("Output", OUTPUT),
         ("Attributes of every entry", ATTRIBUTES),
         ("Packages", PACKAGES),
+        ("Packages that `pylayer segment` has compressed", SEGMENTS),
         ("Sources", SOURCES),
         ("Flags that follow a source and belong to it", OF_SOURCES),
         ("What other layers have", OTHERS),
@@ -34,35 +35,72 @@ root: the site-packages of an install tree, else the tree itself. A GLOB that ma
 matches everything below it.",
 };
 
-const OUTPUT: &[Row] = &[
+/// The flags of `pylayer segment`.
+pub static SEGMENT: Table<LayerRequest> = Table {
+    name: "segment",
+    about: "Compresses one package into a file, for `pylayer layer --segment`",
+    usage: "--output=PATH --package=NAME [FLAGS] SOURCES...",
+    sections: &[
+        ("Output", SEGMENT_OUTPUT),
+        ("Attributes of every entry, those of the layer", ATTRIBUTES),
+        ("The package", PACKAGES),
+        ("Sources", SOURCES),
+        ("Flags that follow a source and belong to it", OF_SOURCES),
+        ("What other layers have", OTHERS),
+    ],
+    notes: "\
+A layer has the same bytes whether a package comes as a segment or by its own sources.",
+};
+
+const SEGMENTS: &[Row] = &[Row::new(
+    "segment",
+    "FILE",
+    "A package in a file, with the same compression, owner, group, and mtime (repeatable)",
+    |request, _, path| {
+        request.segments.push(path);
+        Ok(())
+    },
+)];
+
+const OUTPUT: &[Row] = &[BLOB, METADATA, COMPRESSION, EXPLAIN];
+
+const SEGMENT_OUTPUT: &[Row] = &[SEGMENT_FILE, COMPRESSION, EXPLAIN];
+
+const BLOB: Row =
     Row::new("output", "PATH", "The layer blob; `-` is standard output", |request, flag, path| {
         once(&mut request.output, flag, path)
-    }),
-    Row::new(
-        "metadata",
-        "PATH",
-        "JSON about the blob: media type, digest, size, diff_id",
-        |request, flag, path| once(&mut request.metadata, flag, path),
-    ),
-    Row::new(
-        "compression",
-        "CODEC",
-        "none, gzip[:1..9], or zstd[:1..22]",
-        |request, flag, codec| {
-            request.compression = text(flag, &codec)?.parse()?;
-            Ok(())
-        },
-    )
-    .default(|| Compression::default().to_string()),
-    Row::switch(
-        "explain",
-        "Says of each package whether it was in the cache, and if not, why",
-        |request, _, _| {
-            request.explain = true;
-            Ok(())
-        },
-    ),
-];
+    });
+
+const SEGMENT_FILE: Row = Row::new("output", "PATH", "The segment file", |request, flag, path| {
+    once(&mut request.output, flag, path)
+});
+
+const METADATA: Row = Row::new(
+    "metadata",
+    "PATH",
+    "JSON about the blob: media type, digest, size, diff_id",
+    |request, flag, path| once(&mut request.metadata, flag, path),
+);
+
+const COMPRESSION: Row = Row::new(
+    "compression",
+    "CODEC",
+    "none, gzip[:1..9], or zstd[:1..22]",
+    |request, flag, codec| {
+        request.compression = text(flag, &codec)?.parse()?;
+        Ok(())
+    },
+)
+.default(|| Compression::default().to_string());
+
+const EXPLAIN: Row = Row::switch(
+    "explain",
+    "Says of each package whether it was in the cache, and if not, why",
+    |request, _, _| {
+        request.explain = true;
+        Ok(())
+    },
+);
 
 const ATTRIBUTES: &[Row] = &[
     Row::new("owner", "UID", "Numeric user ID", |request, flag, value| {

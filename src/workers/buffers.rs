@@ -5,41 +5,45 @@ use std::sync::Arc;
 use memmap2::MmapMut;
 
 use super::{Shared, lock};
+use crate::error::{Error, Fault, Result};
 use crate::layer::compress::MEMBER;
 
 /// Members of a full buffer never have more bytes than this: a part is at least 16 KiB or the only
 /// one between two such, and no codec adds more than 1/128 and 100 bytes to it.
 const COMPRESSED: usize = MEMBER + MEMBER / 64 + (128 << 10);
 
-/// Mapped for itself, so that it goes back to the system when it is dropped, whatever the
+/// What has to be left to the process by more buffers than one: whoever allocates elsewhere cannot
+/// fail in good order.
+const RESERVE: usize = 64 << 20;
+
+/// Mapped for themselves, so that they go back to the system when they are dropped, whatever the
 /// allocator keeps.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    input: Room<MEMBER>,
-    output: Room<COMPRESSED>,
-}
-
-#[derive(Debug, Default)]
-struct Room<const LENGTH: usize>(Option<Bytes>);
-
 #[derive(Debug)]
-enum Bytes {
-    Mapped(MmapMut),
-    /// Where nothing can be mapped, the allocator may still have room.
-    Allocated(Vec<u8>),
+pub(super) struct Buffers {
+    input: MmapMut,
+    output: MmapMut,
 }
 
-impl<const LENGTH: usize> Room<LENGTH> {
-    fn bytes(&mut self) -> &mut [u8] {
-        let bytes = self.0.get_or_insert_with(|| match MmapMut::map_anon(LENGTH) {
-            Ok(mapped) => Bytes::Mapped(mapped),
-            Err(_) => Bytes::Allocated(vec![0; LENGTH]),
-        });
-        match bytes {
-            Bytes::Mapped(mapped) => mapped,
-            Bytes::Allocated(allocated) => allocated,
-        }
+impl Buffers {
+    /// The first ones; an error where the process may have no more memory.
+    pub(super) fn first() -> Result<Self> {
+        let (input, output) = (map(MEMBER)?, map(COMPRESSED)?);
+        Ok(Self { input, output })
     }
+
+    /// More of them; an error where the process may have little more memory.
+    pub(super) fn more() -> Result<Self> {
+        let buffers = Self::first()?;
+        drop(map(RESERVE)?);
+        Ok(buffers)
+    }
+}
+
+fn map(length: usize) -> Result<MmapMut> {
+    MmapMut::map_anon(length).map_err(|source| {
+        let what = "there is no memory for buffers to compress with";
+        Error::new(Fault::Environment, what).because(source)
+    })
 }
 
 /// Buffers to work with; they go back to the pool when dropped.
@@ -55,23 +59,26 @@ impl BufferLease {
     }
 
     fn buffers(&mut self) -> &mut Buffers {
-        self.buffers.get_or_insert_default()
+        match &mut self.buffers {
+            Some(buffers) => buffers,
+            None => unreachable!("a lease has its buffers until it is dropped"),
+        }
     }
 
     /// The archive's bytes: room for [`MEMBER`] of them.
     pub fn input(&mut self) -> &mut [u8] {
-        self.buffers().input.bytes()
+        &mut self.buffers().input
     }
 
     /// The compressed bytes: room for all that the archive's may become.
     pub fn output(&mut self) -> &mut [u8] {
-        self.buffers().output.bytes()
+        &mut self.buffers().output
     }
 
     /// Both.
     pub fn both(&mut self) -> (&mut [u8], &mut [u8]) {
         let Buffers { input, output } = self.buffers();
-        (input.bytes(), output.bytes())
+        (input, output)
     }
 }
 

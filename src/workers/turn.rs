@@ -57,8 +57,9 @@ impl Turn {
     /// A buffer, if there is one that nobody waits for.
     pub fn try_lease(&self) -> Option<BufferLease> {
         let mut state = lock(&self.shared.state);
-        let free = state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state))??;
-        Some(BufferLease::new(free, &self.shared))
+        let free = state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state))?;
+        // Who can do without a buffer learns why there is none when it has to have one.
+        free.ok().flatten().map(|buffers| BufferLease::new(buffers, &self.shared))
     }
 
     /// A buffer. Must not be called by a request that holds one: that would be a deadlock.
@@ -74,11 +75,11 @@ impl Turn {
             let mut state = lock(&self.shared.state);
             state.lessees.retain(|lessee| !Arc::ptr_eq(&lessee.slot, &slot));
             // It may have been granted at the last moment.
-            if let Some(buffers) = lock(&slot).take() {
+            if let Some(Ok(buffers)) = lock(&slot).take() {
                 self.shared.give_back(&mut state, buffers);
             }
         }
-        granted.map(|buffers| BufferLease::new(buffers, &self.shared))
+        granted?.map(|buffers| BufferLease::new(buffers, &self.shared))
     }
 
     /// Has work done on a buffer.

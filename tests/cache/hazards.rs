@@ -174,3 +174,29 @@ fn other_versions_share_the_folder_and_nothing_in_it() {
     assert_eq!(folder.read("cache/v0/segments/ab/abcd"), b"old");
     assert_eq!(folder.read(&next), b"new");
 }
+
+#[test]
+fn a_cache_can_be_cleared_while_workers_fill_it() {
+    let folder = packages();
+    thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let folder = &folder;
+            scope.spawn(move || {
+                let mut worker = Worker::start(folder.path(), &["--cache-dir=cache"]);
+                for number in 0..200 {
+                    // A segment that there has never been.
+                    let (output, mtime) = (format!("--output={name}"), format!("--mtime={number}"));
+                    worker.request(1, &["layer", &output, &mtime, "--empty", "--to=x"]);
+                    let response = worker.response();
+                    assert_eq!((response.exit_code, &*response.output), (0, ""));
+                }
+                assert!(worker.end().success());
+            });
+        }
+        for _ in 0..60 {
+            let run = folder.run(&["cache", "clear", "--cache-dir=cache"]);
+            // Once the first worker has made it.
+            assert!(run.code == 0 || run.stderr.contains("no cache"), "{}", run.stderr);
+        }
+    });
+}

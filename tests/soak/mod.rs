@@ -3,6 +3,7 @@
 
 mod mixture;
 mod scene;
+mod storm;
 
 use std::collections::BTreeMap;
 use std::fs;

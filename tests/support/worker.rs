@@ -64,7 +64,8 @@ impl Worker {
         let mut stdout = self.child.stdout.take().unwrap();
         let (sender, answers) = mpsc::channel();
         thread::spawn(move || {
-            while let Some(frame) = codec::read_frame(&mut stdout, codec::MAX_FRAME).unwrap() {
+            // One that is killed may leave half a response.
+            while let Ok(Some(frame)) = codec::read_frame(&mut stdout, codec::MAX_FRAME) {
                 drop(sender.send(WorkResponse::decode(&frame[..]).unwrap()));
             }
         });

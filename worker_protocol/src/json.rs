@@ -18,7 +18,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-use crate::codec::FrameError;
+use crate::codec::{FrameError, check_items};
 use crate::messages::{Input, WorkRequest, WorkResponse};
 
 /// Finds where objects end.
@@ -88,12 +88,14 @@ pub(crate) fn route(text: &[u8]) -> (i32, bool) {
 pub(crate) fn decode(text: &[u8]) -> Result<WorkRequest, String> {
     let known = ["arguments", "inputs", "requestId", "request_id", "cancel", "verbosity"];
     let known = [&known[..], &["sandboxDir", "sandbox_dir"]].concat();
+    // An input has one comma after it and at most one in it.
+    check_items(commas(text) / 2)?;
     let (mut fields, read) = fields(text, &known);
     read?;
     let arguments = list(field(&mut fields, "arguments", ""))?.into_iter().map(self::text);
     let inputs = list(field(&mut fields, "inputs", ""))?.into_iter().map(input);
     let cancel = field(&mut fields, "cancel", "");
-    Ok(WorkRequest {
+    let request = WorkRequest {
         arguments: arguments.collect::<Result<_, _>>()?,
         inputs: inputs.collect::<Result<_, _>>()?,
         request_id: number(&field(&mut fields, "requestId", "request_id"))?,
@@ -103,7 +105,19 @@ pub(crate) fn decode(text: &[u8]) -> Result<WorkRequest, String> {
             .ok_or_else(|| format!("`cancel` is {cancel}, neither true nor false"))?,
         verbosity: number(&field(&mut fields, "verbosity", ""))?,
         sandbox_dir: self::text(field(&mut fields, "sandboxDir", "sandbox_dir"))?,
-    })
+    };
+    check_items(request.arguments.len() + request.inputs.len())?;
+    Ok(request)
+}
+
+/// How many commas there are outside strings.
+fn commas(text: &[u8]) -> usize {
+    let mut scanner = Scanner::default();
+    let is_comma = |byte: &&u8| {
+        scanner.ends_with(**byte);
+        **byte == b',' && !scanner.in_string
+    };
+    text.iter().filter(is_comma).count()
 }
 
 /// A response as Bazel reads it, with a newline after it.

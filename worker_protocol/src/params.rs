@@ -9,10 +9,15 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use crate::codec::MAX_ITEMS;
 use crate::reply::Error;
 
 /// The longest params file that is read, in bytes: 64 MiB, some half a million arguments.
 pub const MAX_PARAMS: u64 = 64 << 20;
+
+/// How often params files are read for one request: two that name each other may do so thousands
+/// of times.
+const FILES: usize = 1000;
 
 /// How deep params files may name others.
 const NESTED: usize = 16;
@@ -23,7 +28,7 @@ const NESTED: usize = 16;
 /// # Errors
 ///
 /// The file is missing, is no regular file (a pipe or a device could keep the worker busy for
-/// ever), or is longer than [`MAX_PARAMS`].
+/// ever), or is longer than [`MAX_PARAMS`] or has more lines than [`MAX_ITEMS`].
 pub fn read_params_file(path: &Path) -> io::Result<Vec<OsString>> {
     let regular = |metadata: std::fs::Metadata| {
         let why = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
@@ -46,7 +51,13 @@ pub fn read_params_file(path: &Path) -> io::Result<Vec<OsString>> {
         return Ok(Vec::new());
     }
     let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    Ok(lines.split(|&byte| byte == b'\n').map(|line| OsString::from_vec(line.to_vec())).collect())
+    let lines = lines.split(|&byte| byte == b'\n');
+    let count = lines.clone().count();
+    if count > MAX_ITEMS {
+        let error = format!("a params file of {count} lines, more than {MAX_ITEMS}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+    }
+    Ok(lines.map(|line| OsString::from_vec(line.to_vec())).collect())
 }
 
 /// Puts the arguments in params files in the place of `@FILE`, `--flagfile=FILE` and
@@ -56,32 +67,48 @@ pub(crate) fn expand<T: AsRef<OsStr>>(
     arguments: &[T],
     base: &Path,
 ) -> Result<Vec<OsString>, Error> {
-    let mut expanded = Vec::new();
-    expand_into(&mut expanded, arguments, base, NESTED)?;
-    Ok(expanded)
+    let mut expansion = Expansion { arguments: Vec::new(), files: 0 };
+    expansion.add(arguments, base, NESTED)?;
+    Ok(expansion.arguments)
 }
 
-fn expand_into<T: AsRef<OsStr>>(
-    expanded: &mut Vec<OsString>,
-    arguments: &[T],
-    base: &Path,
-    nested: usize,
-) -> Result<(), Error> {
-    for argument in arguments.iter().map(AsRef::as_ref) {
-        let Some(file) = file(argument) else {
-            expanded.push(argument.to_owned());
-            continue;
-        };
-        let failed = |why: &dyn ToString| {
-            Error::failed(1, format!("{}: {}", file.display(), why.to_string()))
-        };
-        if nested == 0 {
-            return Err(failed(&"params files name each other without end"));
+/// What has come of arguments so far.
+struct Expansion {
+    arguments: Vec<OsString>,
+    /// How many files were read.
+    files: usize,
+}
+
+impl Expansion {
+    fn add<T: AsRef<OsStr>>(
+        &mut self,
+        arguments: &[T],
+        base: &Path,
+        nested: usize,
+    ) -> Result<(), Error> {
+        for argument in arguments.iter().map(AsRef::as_ref) {
+            let Some(file) = file(argument) else {
+                self.arguments.push(argument.to_owned());
+                if self.arguments.len() > MAX_ITEMS {
+                    return Err(Error::failed(1, format!("more than {MAX_ITEMS} arguments")));
+                }
+                continue;
+            };
+            let failed = |why: &dyn ToString| {
+                Error::failed(1, format!("{}: {}", file.display(), why.to_string()))
+            };
+            if nested == 0 {
+                return Err(failed(&"params files name each other without end"));
+            }
+            self.files += 1;
+            if self.files > FILES {
+                return Err(failed(&format!("params files are read more than {FILES} times")));
+            }
+            let arguments = read_params_file(&base.join(file)).map_err(|error| failed(&error))?;
+            self.add(&arguments, base, nested - 1)?;
         }
-        let arguments = read_params_file(&base.join(file)).map_err(|error| failed(&error))?;
-        expand_into(expanded, &arguments, base, nested - 1)?;
+        Ok(())
     }
-    Ok(())
 }
 
 fn file(argument: &OsStr) -> Option<&Path> {
@@ -96,6 +123,8 @@ fn file(argument: &OsStr) -> Option<&Path> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -106,6 +135,9 @@ mod tests {
         write("more", b"\xff\n").unwrap();
         write("empty", b"").unwrap();
         write("loop", b"@loop\n").unwrap();
+        write("many", &b"@empty\n".repeat(FILES)).unwrap();
+        write("most", &b"\n".repeat(MAX_ITEMS / 2)).unwrap();
+        write("twice", b"@most\n@most\n\n").unwrap();
         let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket"));
         let expand = |argument: &str| expand(&[argument], folder.path());
         let raw = OsString::from_vec(vec![0xff]);
@@ -116,6 +148,8 @@ mod tests {
         for (argument, said) in [
             ("@missing", "missing: No such file"),
             ("@loop", "without end"),
+            ("@many", "more than 1000 times"),
+            ("@twice", "more than 2097152 arguments"),
             ("@.", "not a regular file"),
             ("@/dev/zero", "not a regular file"),
             ("@socket", "not a regular file"),
@@ -124,6 +158,16 @@ mod tests {
             assert!(error.contains(said), "{argument}: {error}");
         }
         drop(socket);
+    }
+
+    #[test]
+    fn a_params_file_has_a_limit_of_lines() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&b"\n".repeat(MAX_ITEMS)).unwrap();
+        assert_eq!(read_params_file(file.path()).unwrap().len(), MAX_ITEMS);
+        file.write_all(b"\n").unwrap();
+        let error = read_params_file(file.path()).unwrap_err();
+        assert_eq!(error.to_string(), "a params file of 2097153 lines, more than 2097152");
     }
 
     #[test]

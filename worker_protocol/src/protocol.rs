@@ -60,7 +60,7 @@ impl Protocol {
     /// Reads a whole request; the error says what is wrong with it.
     pub(crate) fn decode(self, body: &[u8]) -> Result<WorkRequest, String> {
         match self {
-            Self::Protobuf => WorkRequest::decode(body).map_err(|error| error.to_string()),
+            Self::Protobuf => codec::decode_request(body),
             #[cfg(feature = "json")]
             Self::Json => json::decode(body),
         }

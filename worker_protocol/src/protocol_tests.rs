@@ -101,3 +101,28 @@ fn what_follows_a_large_message_does_not_keep_its_memory() {
     assert_eq!(sizes, [0, 1 << 20, 0, 0]);
     assert!(messages.arrived.capacity() <= READ_BUFFER, "{}", messages.arrived.capacity());
 }
+
+#[test]
+fn a_request_has_a_limit_of_arguments_and_inputs() {
+    let most = codec::MAX_ITEMS;
+    let (argument, input) = (b"\x0a\x00", b"\x12\x00");
+    let body = [argument.repeat(most / 2), input.repeat(most - most / 2)].concat();
+    let request = Protocol::Protobuf.decode(&body).unwrap();
+    assert_eq!((request.arguments.len(), request.inputs.len()), (most / 2, most - most / 2));
+    for one_more in [argument, input] {
+        let error = Protocol::Protobuf.decode(&[&body[..], one_more].concat()).unwrap_err();
+        assert_eq!(error, "its 2097153 arguments and inputs are more than 2097152");
+    }
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn a_request_in_json_has_the_same_limit() {
+    let decode = |items: usize| {
+        let list = vec!["{}"; items].join(",");
+        Protocol::Json.decode(format!(r#"{{"inputs":[{list}],"arguments":["a"]}}"#).as_bytes())
+    };
+    assert_eq!(decode(1000).unwrap().inputs.len(), 1000);
+    let error = decode(3 * codec::MAX_ITEMS).unwrap_err();
+    assert!(error.contains("arguments and inputs are more than 2097152"), "{error}");
+}

