@@ -7,7 +7,7 @@ use super::plan::{self, Directory, Entry, PackagePlan};
 use super::spec::Attributes;
 use super::tar::{self, Header, Kind};
 use super::wheel::{Stream, Wheels};
-use super::{Checkpoint, paths};
+use super::{CancelCheck, paths};
 use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::{Error, Fault, Result};
 use crate::fs::Input;
@@ -67,7 +67,7 @@ pub fn write_package(
     wheels: &Wheels,
     attributes: Attributes,
     sink: &mut impl Sink,
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
     hash: Option<Function>,
 ) -> Result<Vec<Digest>> {
     let mut bytes = Vec::new();
@@ -163,11 +163,11 @@ struct Reading<'a> {
     input: Input,
     left: u64,
     hasher: Option<ContentHasher>,
-    check: Checkpoint<'a>,
+    check: CancelCheck<'a>,
 }
 
 impl<'a> Reading<'a> {
-    fn start(input: Result<Input>, hash: Option<Function>, check: Checkpoint<'a>) -> Result<Self> {
+    fn start(input: Result<Input>, hash: Option<Function>, check: CancelCheck<'a>) -> Result<Self> {
         let input = input?;
         let mut file =
             Self { left: input.size(), input, hasher: hash.map(ContentHasher::new), check };
