@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Numbers are little-endian. The members are those of a layer, byte for byte. The index is a
-//! protobuf message ([`index`]). The seal is the BLAKE3 hash of the version and the index, and the
+//! protobuf message (`index.rs`). The seal is the BLAKE3 hash of the version and the index, and the
 //! index has the BLAKE3 hash of the members: so the seal stands for the whole file. The index is
 //! read without the members; they are checked as they are copied.
 
