@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-SKIPPED = {"RECORD", "INSTALLER", "WHEEL", "REQUESTED"}
+SKIPPED = {"direct_url.json", "uv_cache.json"}
 
 
 def escape(path: str) -> str:
@@ -33,9 +33,19 @@ def files(tree: str) -> list[str]:
     return sorted(found)
 
 
+def expanded(argument: str) -> list[str]:
+    """The sources of a segment, which is only a list of them here: every layer is compressed whole."""
+    flag, _, value = argument.partition("=")
+    if flag != "--segment":
+        return [argument]
+    with open(value, encoding="utf-8") as segment:
+        return segment.read().splitlines()
+
+
 def entries(arguments: list[str]) -> list[str]:
     """The lines of an mtree for the sources of `pylayer layer`."""
     lines, source = ["#mtree"], ("", "")
+    arguments = [line for argument in arguments for line in expanded(argument)]
 
     def add(kind: str, to: str, content: str = "") -> None:
         lines.append(f"./{escape(to.strip('/'))} type={kind} mode=0755 uid=0 gid=0 time=1672560000.0{content}")
@@ -62,6 +72,10 @@ def main() -> None:
     values = dict(argument.partition("=")[::2] for argument in arguments)
     if arguments[0] == "check":
         open(values["--output"], "w", encoding="utf-8").close()
+        return
+    if arguments[0] == "segment":
+        with open(values["--output"], "w", encoding="utf-8") as segment:
+            segment.write("\n".join(arguments))
         return
     with open(values["--metadata"], "w", encoding="utf-8") as metadata:
         metadata.write("{}\n")

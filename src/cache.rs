@@ -38,6 +38,7 @@ pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
 use memory::Memory;
 use store::{Kind, Source, Store};
+pub use verified::Verified;
 
 use crate::cancel::CancelCheck;
 use crate::error::Result;
@@ -58,6 +59,8 @@ pub struct Cache {
     borders: Memory<Vec<u8>>,
     store: Option<Store>,
     flights: Flights,
+    /// Segment files that were found intact.
+    files: Verified,
     /// Look-ups that are not written down yet.
     hits: AtomicU64,
     misses: AtomicU64,
@@ -148,6 +151,7 @@ impl Cache {
             borders: Memory::new(BORDERS),
             store: None,
             flights: Flights::default(),
+            files: Verified::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -210,26 +214,22 @@ impl Cache {
     /// Starts to record a segment that is being built. Recording never fails: a segment that
     /// cannot be stored is not stored.
     pub fn record(&self) -> Recording {
-        Recording {
-            file: self.store.as_ref().and_then(Store::blob),
-            kept: Some(Vec::new()),
-            hash: blake3::Hasher::new(),
-            members: Vec::new(),
-            length: 0,
-        }
+        let file = self.store.as_ref().and_then(Store::blob);
+        Recording { file, kept: Some(Vec::new()), ..Recording::default() }
     }
 
-    /// Stores a recorded segment.
-    pub fn store(&self, key: &Key, recording: Recording) {
-        let Recording { file, kept, hash, members, length: _the_sum_of_the_members } = recording;
-        let facts = Facts { blob: *hash.finalize().as_bytes(), members };
+    /// Stores a recorded segment; gives what is known about it.
+    pub fn store(&self, key: &Key, recording: Recording) -> Facts {
+        let facts = recording.facts();
+        let Recording { file, kept, .. } = recording;
         if let (Some(store), Some(file)) = (&self.store, file) {
             store.put(key, &facts, file);
         }
         if let Some(bytes) = kept {
             let size = bytes.len();
-            self.segments.put(*key, (facts, bytes), size);
+            self.segments.put(*key, (facts.clone(), bytes), size);
         }
+        facts
     }
 
     /// Where a layer's hashes stood, if it is known.
@@ -249,6 +249,11 @@ impl Cache {
         }
         let size = border.len();
         self.borders.put(*key, border, size);
+    }
+
+    /// Segment files that were found intact, by their seals.
+    pub fn files(&self) -> &Verified {
+        &self.files
     }
 
     /// Starts to build a segment, unless somebody else does.
@@ -273,8 +278,8 @@ impl Cache {
     }
 }
 
-/// A segment that is being recorded.
-#[derive(Debug)]
+/// A segment that is being recorded; by default what is known about it alone.
+#[derive(Debug, Default)]
 pub struct Recording {
     file: Option<crate::fs::Output>,
     /// The bytes, while they are few.
@@ -294,6 +299,11 @@ pub struct Mark {
 }
 
 impl Recording {
+    /// What is known about the segment, which is complete.
+    pub fn facts(&self) -> Facts {
+        Facts { blob: *self.hash.finalize().as_bytes(), members: self.members.clone() }
+    }
+
     /// Where the recording stands.
     pub fn mark(&self) -> Mark {
         Mark { hash: self.hash.clone(), members: self.members.len(), length: self.length }

@@ -1,11 +1,12 @@
 //! Whether a request is still wanted, and waiting that ends when it is not.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// A request's cancellation, and the one place where its thread sleeps. Clones are the same.
 ///
@@ -81,27 +82,30 @@ impl fmt::Debug for CancelCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::{explore, thread};
 
     #[test]
     fn a_wait_ends_when_it_is_ready_or_cancelled() {
-        let cancel = CancelCheck::default();
-        let ready = Arc::new(AtomicBool::new(false));
-        let waiter = std::thread::spawn({
-            let (cancel, ready) = (cancel.clone(), ready.clone());
-            move || cancel.wait_for(|| ready.load(Ordering::SeqCst).then_some(7)).unwrap()
-        });
-        cancel.wake();
-        ready.store(true, Ordering::SeqCst);
-        cancel.wake();
-        assert_eq!(waiter.join().unwrap(), 7);
+        explore(|| {
+            let cancel = CancelCheck::default();
+            let ready = Arc::new(AtomicBool::new(false));
+            let waiter = thread::spawn({
+                let (cancel, ready) = (cancel.clone(), ready.clone());
+                move || cancel.wait_for(|| ready.load(Ordering::SeqCst).then_some(7)).unwrap()
+            });
+            cancel.wake();
+            ready.store(true, Ordering::SeqCst);
+            cancel.wake();
+            assert_eq!(waiter.join().unwrap(), 7);
 
-        let waiter = std::thread::spawn({
-            let cancel = cancel.clone();
-            move || cancel.wait_for(|| None::<()>)
+            let waiter = thread::spawn({
+                let cancel = cancel.clone();
+                move || cancel.wait_for(|| None::<()>)
+            });
+            cancel.cancel();
+            assert!(waiter.join().unwrap().is_err());
+            assert!(cancel.check().is_err());
+            assert!(cancel.pause(Duration::from_secs(3600)).is_err(), "does not even begin");
         });
-        cancel.cancel();
-        assert!(waiter.join().unwrap().is_err());
-        assert!(cancel.check().is_err());
-        assert!(cancel.pause(Duration::from_secs(3600)).is_err(), "does not even begin");
     }
 }

@@ -10,8 +10,7 @@ mod sizes;
 
 use std::fmt::Write as _;
 
-pub use request::CheckRequest;
-pub(crate) use request::HELP;
+pub use request::{CHECK, CheckRequest, PartialRequest};
 use sizes::Package;
 
 use crate::error::Result;
@@ -34,6 +33,12 @@ pub struct Limits {
     pub squashed: u64,
     /// More bytes of one package than this are worth a warning.
     pub package: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB }
+    }
 }
 
 /// What the checker has found.
@@ -93,7 +98,7 @@ impl Findings {
 /// Checks an image.
 pub fn check(request: &CheckRequest, still_wanted: Checkpoint<'_>) -> Result<Findings> {
     let Limits { max_layers, warn_layers, squashed, package: one } = request.limits;
-    let mut packages = sizes::measure(&request.packages, still_wanted)?;
+    let mut packages = sizes::measure(request, still_wanted)?;
     packages.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mut found = Findings::default();
 

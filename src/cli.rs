@@ -1,58 +1,30 @@
 //! The command line: startup flags, then one action.
 //!
 //! An action is the same arguments whether they come from a shell, a params file, or a
-//! `WorkRequest`: [`Action::parse`] reads all three.
+//! `WorkRequest`: [`Action::parse`] reads all three. What there is to know about a command and its
+//! flags stands in one place each: clap's derive, or a [`Table`](crate::flags::Table) where the
+//! order of flags matters. The help, the completions, and the man pages come from the same.
 
+mod commands;
+mod describe;
 mod startup;
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use lexopt::Arg::{Long, Short, Value};
+use clap::{Arg, value_parser};
+
+pub use commands::{CacheRequest, CacheVerb};
 pub use startup::{CacheDir, Startup};
 
-use startup::STARTUP;
+use describe::Read;
 
-use crate::check::{self, CheckRequest};
+use crate::check::CheckRequest;
 use crate::error::{Error, Result};
-use crate::flags::{self, usage};
 use crate::request::{self, LayerRequest};
 
 const HINT: &str = "`pylayer --help` lists the flags and commands";
-
-/// What `pylayer --help` prints.
-const HELP: &str = "\
-Container image layers for Python: same input, same bytes.
-
-Usage: pylayer [STARTUP FLAGS] COMMAND [ARGS]
-       pylayer [STARTUP FLAGS] @FILE                 arguments from FILE, one a line
-       pylayer [STARTUP FLAGS] --persistent_worker   a Bazel worker on stdin and stdout
-
-Commands:
-  layer               builds one layer: see `pylayer layer --help`
-  check               checks an image's layers: see `pylayer check --help`
-  cache stat [--json] what the cache holds, and how useful it has been
-  cache verify        checks all that is in the cache and removes what is damaged
-  cache gc            removes what is over --cache-size, the least recently used first
-  cache clear         removes everything
-  help COMMAND        says what a command does
-
-Startup flags, none of which changes any output; a command takes them, too:
-      --jobs=N            compression threads of the process [number of CPUs]
-      --cache-dir=DIR     where a worker keeps what it has built, or `none`
-      --cache-size=BYTES  the most it keeps; suffixes KiB, MiB, and GiB [20GiB]
-      --digest-attribute=NAME
-                          gives each layer its SHA-256 as an extended attribute of this name, for a
-                          Bazel started with --unix_digest_hash_attribute_name=NAME, which then does
-                          not read the layer to hash it
-      --log=LEVEL         what is said on standard error: off, warn, info (a line a layer, with what
-                          was slow), or debug (a line a package) [warn]; a request of Bazel's with
-                          verbosity is told all about itself
-      --trace=FILE        writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name
-                          stands for the process
-  -h, --help
-  -V, --version
-";
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -62,7 +34,7 @@ pub enum Invocation {
     /// Answer work requests until the input ends.
     Worker(Startup),
     /// Perform one action.
-    Once(Startup, Vec<OsString>),
+    Once(Startup, Box<Action>),
 }
 
 /// One action.
@@ -72,74 +44,44 @@ pub enum Action {
     Print(String),
     /// Build a layer.
     Layer(LayerRequest),
+    /// Build a segment file.
+    Segment(LayerRequest),
     /// Check an image's layers.
     Check(CheckRequest),
     /// Look after the cache.
     Cache(CacheRequest),
 }
 
-/// A `pylayer cache` command.
-#[derive(Debug)]
-pub struct CacheRequest {
-    /// What to do.
-    pub verb: CacheVerb,
-    /// Whether to answer in JSON.
-    pub json: bool,
-}
-
-/// What can be done with a cache.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CacheVerb {
-    /// Say what it holds.
-    Stat,
-    /// Check it.
-    Verify,
-    /// Remove what is over the limit.
-    Collect,
-    /// Remove everything.
-    Clear,
-}
-
-/// The commands.
-const COMMANDS: [&str; 4] = ["layer", "check", "cache", "help"];
-
 impl Invocation {
     /// Reads the process's arguments, its own name left out.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
-        let mut startup = Startup::default();
-        let mut worker = false;
-        let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage(HINT))? {
-            match argument {
-                Long("persistent_worker") => worker = true,
-                Long("help") | Short('h') => return Ok(Self::Print(HELP.to_owned())),
-                Long("version") | Short('V') => {
-                    return Ok(Self::Print(
-                        concat!("pylayer ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
-                    ));
-                }
-                Value(command) if !worker => {
-                    let rest = parser.raw_args().map_err(usage(HINT))?;
-                    let arguments = std::iter::once(command).chain(rest).collect();
-                    let arguments = expand(arguments, Path::new(""))?;
-                    let arguments = startup.take_from(arguments)?;
-                    return Ok(Self::Once(startup, arguments));
-                }
-                Long(flag) => {
-                    let flag = format!("--{flag}");
-                    if !STARTUP.contains(&&*flag) {
-                        let known = STARTUP.into_iter().chain(["--persistent_worker"]);
-                        return Err(flags::unknown("startup flag", &flag, known, HINT));
-                    }
-                    startup.set(&flag, parser.value().map_err(usage(HINT))?)?;
-                }
-                other => return Err(usage(HINT)(other.unexpected())),
+        // All that follows the first argument that is no flag is read when the command is known.
+        let action = Arg::new("action")
+            .num_args(0..)
+            .trailing_var_arg(true)
+            .value_parser(value_parser!(OsString));
+        let command = describe::root().arg(action);
+        let (mut startup, base) = (Startup::default(), Path::new(""));
+        let mut matches = match startup.read(&command, arguments, HINT)? {
+            Read::Matches(matches) => matches,
+            Read::Version(text) => return Ok(Self::Print(text)),
+            Read::Help(_) => return Ok(Self::Print(describe::help(&[""; 0])?)),
+        };
+        let arguments: Vec<OsString> =
+            matches.remove_many("action").into_iter().flatten().collect();
+        if !matches.get_flag("persistent_worker") {
+            return Ok(match Action::read(arguments, base, &mut startup)? {
+                Action::Print(text) => Self::Print(text),
+                action => Self::Once(startup, Box::new(action)),
+            });
+        }
+        match arguments.first() {
+            None => Ok(Self::Worker(startup)),
+            Some(word) => {
+                let what = format!("`{}` follows --persistent_worker", word.display());
+                Err(Error::usage(what).hint("a worker reads its commands from standard input"))
             }
         }
-        if worker {
-            return Ok(Self::Worker(startup));
-        }
-        Err(Error::usage("no command is given").hint(HINT))
     }
 }
 
@@ -148,77 +90,28 @@ impl Action {
     /// relative to `base`.
     pub fn parse(arguments: Vec<OsString>, base: &Path) -> Result<Self> {
         // A worker has started already: there the startup flags are read, and change nothing.
-        let mut ignored = Startup::default();
-        let mut arguments = ignored.take_from(expand(arguments, base)?)?.into_iter();
-        let Some(command) = arguments.next() else {
-            return Err(Error::usage("no command is given").hint(HINT));
-        };
-        let arguments = arguments.collect::<Vec<_>>();
-        match command.to_str() {
-            Some("layer") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
-                Ok(Self::Print(request::help()))
-            }
-            Some("layer") => Ok(Self::Layer(LayerRequest::parse(arguments)?)),
-            Some("check") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
-                Ok(Self::Print(check::HELP.to_owned()))
-            }
-            Some("check") => Ok(Self::Check(CheckRequest::parse(arguments, base)?)),
-            Some("cache") if arguments.iter().any(|a| a == "--help" || a == "-h") => {
-                Ok(Self::Print(HELP.to_owned()))
-            }
-            Some("cache") => Ok(Self::Cache(CacheRequest::parse(arguments)?)),
-            Some("help") => match arguments.first().and_then(|command| command.to_str()) {
-                None | Some("cache" | "help") => Ok(Self::Print(HELP.to_owned())),
-                Some("layer") => Ok(Self::Print(request::help())),
-                Some("check") => Ok(Self::Print(check::HELP.to_owned())),
-                Some(other) => Err(flags::unknown("command", other, COMMANDS, HINT)),
+        Self::read(arguments, base, &mut Startup::default())
+    }
+
+    fn read(arguments: Vec<OsString>, base: &Path, startup: &mut Startup) -> Result<Self> {
+        let arguments = match &*arguments {
+            [only] => match params_file(only) {
+                Some(path) => request::read_params_file(&base.join(path))?,
+                None => arguments,
             },
-            _ => Err(flags::unknown("command", &command.to_string_lossy(), COMMANDS, HINT)),
-        }
-    }
-}
-
-/// The arguments; those in the file where they are a sole `@FILE`, whose path is relative to `base`.
-fn expand(arguments: Vec<OsString>, base: &Path) -> Result<Vec<OsString>> {
-    match &*arguments {
-        [only] => match params_file(only) {
-            Some(path) => request::read_params_file(&base.join(path)),
-            None => Ok(arguments),
-        },
-        _ => Ok(arguments),
-    }
-}
-
-impl CacheRequest {
-    fn parse(arguments: Vec<OsString>) -> Result<Self> {
-        let (mut verb, mut json) = (None, false);
-        let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage(HINT))? {
-            match argument {
-                Value(word) if verb.is_none() => {
-                    verb = Some(match word.to_str() {
-                        Some("stat") => CacheVerb::Stat,
-                        Some("verify") => CacheVerb::Verify,
-                        Some("gc") => CacheVerb::Collect,
-                        Some("clear") => CacheVerb::Clear,
-                        _ => return Err(usage(HINT)(Value(word).unexpected())),
-                    });
-                }
-                Long("json") => json = true,
-                other => return Err(usage(HINT)(other.unexpected())),
+            _ => arguments,
+        };
+        let mut arguments = arguments.into_iter();
+        match arguments.next() {
+            Some(name) => {
+                commands::read(&name.to_string_lossy(), arguments.collect(), base, startup)
             }
-        }
-        match verb {
-            Some(verb) => Ok(Self { verb, json }),
-            None => {
-                Err(Error::usage("`cache` needs one of stat, verify, gc, and clear").hint(HINT))
-            }
+            None => Err(Error::usage("no command is given").hint(HINT)),
         }
     }
 }
 
 fn params_file(argument: &OsStr) -> Option<&OsStr> {
-    use std::os::unix::ffi::OsStrExt as _;
     argument.as_bytes().strip_prefix(b"@").map(OsStr::from_bytes)
 }
 
@@ -241,11 +134,15 @@ mod tests {
             assert_eq!(startup.cache_dir, CacheDir::None);
             assert_eq!(startup.cache_size, 2 << 20);
         }
-        let line = "--cache-dir /c --jobs=1 layer --package --jobs --jobs=9 --empty --log warn @x";
+        let line =
+            "--cache-dir /c --jobs=1 layer --package --jobs --jobs=9 --empty --log warn --to @x";
         let Invocation::Once(startup, action) = parse(line).unwrap() else { panic!("{line}") };
         assert_eq!(startup.cache_dir, CacheDir::At("/c".into()));
         assert_eq!(startup.jobs.get(), 9);
-        assert_eq!(action, ["layer", "--package", "--jobs", "--empty", "@x"]);
+        assert_eq!(startup.log, tracing::level_filters::LevelFilter::WARN);
+        let alone = ["layer", "--package", "--jobs", "--empty", "--to", "@x"].map(OsString::from);
+        let alone = Action::parse(alone.into(), Path::new("")).unwrap();
+        assert_eq!(format!("{action:?}"), format!("{alone:?}"));
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl Error {
         self
     }
 
+    /// Says what the user can do about it, unless that is said already.
+    #[must_use]
+    pub fn or_hint(mut self, hint: impl FnOnce() -> String) -> Self {
+        self.hint = self.hint.or_else(|| Some(hint()));
+        self
+    }
+
     /// Whose fault the error is.
     pub fn fault(&self) -> Fault {
         self.fault

@@ -1,20 +1,19 @@
-//! What all command lines have in common: the errors for flags, and numbers as values.
+//! What all command lines have in common: tables of flags, errors for flags, numbers as values.
+
+mod table;
 
 use std::ffi::OsStr;
 
-use crate::error::{Error, Result};
+pub use table::{Flag, Table};
 
-/// Turns a parser's error into a usage error with this hint.
-pub fn usage(hint: &'static str) -> impl Fn(lexopt::Error) -> Error {
-    move |error| Error::usage(error.to_string()).hint(hint)
-}
+use crate::error::{Error, Result};
 
 /// The error for a flag, or a command, that there is not, with the one that may be meant.
 pub fn unknown<'a>(
     kind: &str,
     typed: &str,
     known: impl IntoIterator<Item = &'a str>,
-    hint: &'static str,
+    hint: &str,
 ) -> Error {
     let what = format!("there is no {kind} `{typed}`");
     let near = |known: &&str| strsim::damerau_levenshtein(typed, known);
@@ -46,5 +45,13 @@ pub fn number(flag: &str, value: &OsStr, least: u64, most: u64) -> Result<u64> {
             let range = format!("a number from {least} to {most}");
             Err(Error::usage(format!("`--{flag}={digits}` is not {range}")))
         }
+    }
+}
+
+/// Takes in the value of a flag that may be given once.
+pub fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(format!("`--{flag}` is given twice"))),
     }
 }

@@ -23,5 +23,7 @@ pub mod layer;
 pub mod observe;
 pub mod pipeline;
 pub mod request;
+pub mod segment_file;
 pub mod service;
+pub(crate) mod sync;
 pub mod workers;

@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use pylayer::cli::{Invocation, Startup};
+use pylayer::cli::{Action, Invocation, Startup};
 use pylayer::error::{Error, Fault, Result};
 use pylayer::fs;
 use pylayer::observe;
@@ -41,11 +41,11 @@ fn run() -> Result<ExitCode> {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
             work(startup)
         }
-        Invocation::Once(startup, arguments) => {
+        Invocation::Once(startup, action) => {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
-            let looks_after_cache = arguments.first().is_some_and(|command| command == "cache");
-            let service = if looks_after_cache { Service::without_cache } else { Service::once };
-            let answer = service(startup)?.perform(arguments, &CancelToken::new())?;
+            let makes_layer = matches!(*action, Action::Layer(_));
+            let service = if makes_layer { Service::once } else { Service::without_cache };
+            let answer = service(startup)?.perform(*action, &CancelToken::new())?;
             let mut notes = answer.notes;
             for (_, line) in &answer.warnings {
                 notes = format!("{notes}pylayer: warning: {line}\n");

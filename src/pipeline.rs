@@ -14,7 +14,6 @@ use std::ffi::OsStr;
 
 pub use claims::Claims;
 pub use functions::Functions;
-use keys::Common;
 use queue::CompressionQueue;
 pub use report::{Report, Source};
 use segments::Segments;
@@ -26,11 +25,12 @@ use crate::fs::{self, Output};
 use crate::layer::metadata::{self, Blob};
 use crate::layer::plan::{PackagePlan, Plan, plan};
 use crate::layer::segment::{self, Sink as _};
-use crate::layer::spec::Targets;
+use crate::layer::spec::{Common, Targets};
 use crate::layer::warnings::Kind as Warning;
 use crate::layer::wheel::Wheels;
 use crate::layer::{Checkpoint, LayerSpec};
 use crate::observe::Stopwatch;
+use crate::segment_file::{self, HeaderCheck, SegmentFile};
 use crate::workers::Turn;
 
 /// What a layer is built with; none of it changes a byte.
@@ -58,6 +58,14 @@ pub struct Finished {
     metadata: Option<Output>,
 }
 
+/// A layer of which it is known what goes into it.
+struct Layer {
+    common: Common,
+    plan: Plan,
+    /// The files that hold finished packages.
+    files: Vec<SegmentFile>,
+}
+
 /// Builds a layer; says how.
 pub fn build(
     targets: &Targets,
@@ -65,20 +73,11 @@ pub fn build(
     context: &BuildContext<'_>,
 ) -> Result<(Finished, Report)> {
     let mut report = Report::start();
-    let mut plan = debug_span!("plan").in_scope(|| plan(spec, context.check))?;
-    report.planned();
-    report.warnings = std::mem::take(&mut plan.warnings);
-    if !spec.compression.fits_name(&targets.blob) {
-        report.warnings.add(Warning::OutputName, targets.blob.display().to_string());
-    }
-    let common = Common { compression: spec.compression, attributes: spec.attributes };
-    let output =
-        if targets.is_stdout() { Output::for_stdout()? } else { Output::create(&targets.blob)? };
+    let layer = Layer::plan(targets, spec, context, &mut report)?;
+    let output = create(targets)?;
     let (blob, facts) = match context.cache {
-        Some(cache) => {
-            Segments::new(&plan, common, context, cache)?.assemble(output, &mut report)?
-        }
-        None => straight(&plan, common, context, output, &mut report)?,
+        Some(cache) => Segments::new(&layer, context, cache)?.assemble(output, &mut report)?,
+        None => layer.assemble(context, output, &mut report)?,
     };
     if let Some(name) = context.digest_attribute {
         blob.set_attribute(name, facts.digest.bytes());
@@ -86,7 +85,8 @@ pub fn build(
     let metadata = match &targets.metadata {
         Some(target) => {
             let mut output = Output::create(target)?;
-            output.write(&metadata::json(&facts, spec.compression.media_type())?)?;
+            let media_type = spec.common.compression.media_type();
+            output.write(&metadata::json(&facts, media_type)?)?;
             Some(output)
         }
         None => None,
@@ -94,32 +94,133 @@ pub fn build(
     Ok((Finished { blob, metadata }, report))
 }
 
-/// Builds a blob without a cache.
-fn straight(
-    plan: &Plan,
-    common: Common,
+/// Builds the segment file of the spec's one package; says how.
+pub fn build_segment(
+    targets: &Targets,
+    spec: &LayerSpec,
     context: &BuildContext<'_>,
-    output: Output,
-    report: &mut Report,
-) -> Result<(Output, Blob)> {
-    let Common { compression, attributes } = common;
-    let mut blob = CompressionQueue::new(output, compression, context, true);
-    blob.write(&segment::head(&plan.directories, attributes))?;
-    blob.end_segment()?;
-    for package in &plan.packages {
+) -> Result<(Finished, Report)> {
+    let mut report = Report::start();
+    let layer = Layer::plan(targets, spec, context, &mut report)?;
+    let output = create(targets)?;
+    let mut queue = CompressionQueue::new(output, layer.common.compression, context, false);
+    let nothing;
+    let package = match (&*layer.plan.packages, &*spec.packages) {
+        ([package], _) => {
+            match context.cache {
+                Some(cache) => {
+                    Segments::new(&layer, context, cache)?.segment(
+                        0,
+                        package,
+                        &mut queue,
+                        &mut report,
+                    )?;
+                }
+                None => layer.segment(package, context, &mut queue, &mut report)?,
+            }
+            package
+        }
+        ([], [package]) => {
+            nothing = PackagePlan::without_entries(package);
+            &nothing
+        }
+        _ => return Err(Error::new(Fault::Internal, "a segment is of one package")),
+    };
+    let (mut blob, members) = queue.finish_segment()?;
+    blob.write(&segment_file::trailer(package, layer.common, &members))?;
+    Ok((Finished { blob, metadata: None }, report))
+}
+
+fn create(targets: &Targets) -> Result<Output> {
+    if targets.is_stdout() { Output::for_stdout() } else { Output::create(&targets.blob) }
+}
+
+impl Layer {
+    fn plan(
+        targets: &Targets,
+        spec: &LayerSpec,
+        context: &BuildContext<'_>,
+        report: &mut Report,
+    ) -> Result<Self> {
+        let common = spec.common;
+        let _span = debug_span!("plan").entered();
+        let (files, finished) = segment_file::open_all(&spec.segments, common)?;
+        let mut plan = plan(spec, finished, context.check)?;
+        report.planned();
+        report.warnings = std::mem::take(&mut plan.warnings);
+        if !common.compression.fits_name(&targets.blob) {
+            report.warnings.add(Warning::OutputName, targets.blob.display().to_string());
+        }
+        Ok(Self { common, plan, files })
+    }
+
+    /// Assembles the layer without a cache.
+    fn assemble(
+        &self,
+        context: &BuildContext<'_>,
+        output: Output,
+        report: &mut Report,
+    ) -> Result<(Output, Blob)> {
+        let mut blob = CompressionQueue::new(output, self.common.compression, context, true);
+        blob.write(&segment::head(&self.plan.directories, self.common.attributes))?;
+        blob.end_segment()?;
+        for package in &self.plan.packages {
+            self.segment(package, context, &mut blob, report)?;
+        }
+        segment::write_tail(&mut blob)?;
+        match blob.finish()? {
+            (output, _, Some(hashes)) => Ok((output, hashes.finish())),
+            (_, _, None) => Err(Error::new(Fault::Internal, "a layer was not hashed")),
+        }
+    }
+
+    /// Appends a package's segment without a cache.
+    fn segment(
+        &self,
+        package: &PackagePlan,
+        context: &BuildContext<'_>,
+        blob: &mut CompressionQueue<'_>,
+        report: &mut Report,
+    ) -> Result<()> {
         let (_span, watch) = (span(package).entered(), Stopwatch::start());
+        if let Some(file) = &package.segment {
+            self.append_file(file.index, package, blob, None)?;
+            report.add(package, Source::File, watch.elapsed());
+            return Ok(());
+        }
+        blob.record(None)?;
         let wheels = Wheels::open(&package.wheels, context.check)?;
-        segment::write_package(package, &wheels, attributes, &mut blob, context.check, None)?;
+        let attributes = self.common.attributes;
+        segment::write_package(package, &wheels, attributes, blob, context.check, None)?;
         if !package.wheels.is_empty() {
             blob.settle()?;
             finish_wheels(&wheels, report)?;
         }
+        blob.store(None)?;
         report.add(package, Source::Alone, watch.elapsed());
+        Ok(())
     }
-    segment::write_tail(&mut blob)?;
-    match blob.finish()? {
-        (output, _, Some(hashes)) => Ok((output, hashes.finish())),
-        (_, _, None) => Err(Error::new(Fault::Internal, "a layer was not hashed")),
+
+    /// Appends the segment that a file holds.
+    fn append_file(
+        &self,
+        index: usize,
+        package: &PackagePlan,
+        blob: &mut CompressionQueue<'_>,
+        cache: Option<&Cache>,
+    ) -> Result<()> {
+        let file = &self.files[index];
+        let headers = HeaderCheck::new(&package.entries, self.common.attributes);
+        // A process looks at a file once.
+        let look = cache.map(|cache| cache.files().look(file.seal(), file.stamp()));
+        let members = file.members(matches!(look, Some(None)))?;
+        if !blob.append(cached::Finished::File(Box::new(members)), Some(headers))? {
+            return Err(file.damaged());
+        }
+        if let (Some(cache), Some(Some(look))) = (cache, look) {
+            cache.files().add(*file.seal(), look);
+        }
+        Ok(())
     }
 }
 

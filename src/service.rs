@@ -15,9 +15,11 @@ use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::layer::LayerSpec;
+use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
-use crate::pipeline::{self, BuildContext, Claims, Functions};
+use crate::pipeline::{self, BuildContext, Claims, Finished, Functions, Report};
 use crate::request::LayerRequest;
 use crate::workers::WorkerPool;
 
@@ -42,6 +44,9 @@ pub struct Answer {
     /// What is probably not meant: goes to standard error, and to a worker's log.
     pub warnings: Vec<(Warning, String)>,
 }
+
+/// What builds the file that a request asks for.
+type Build = fn(&Targets, &LayerSpec, &BuildContext<'_>) -> Result<(Finished, Report)>;
 
 /// Where an action comes from.
 #[derive(Clone, Copy, Debug)]
@@ -94,24 +99,24 @@ impl Service {
     }
 
     /// Performs one action, its paths relative to the working directory.
-    pub fn perform(&self, arguments: Vec<OsString>, cancel: &CancelToken) -> Result<Answer> {
+    pub fn perform(&self, action: Action, cancel: &CancelToken) -> Result<Answer> {
         let claims = Claims::default();
-        let base = Path::new("");
-        self.act(Action::parse(arguments, base)?, Origin { base, claims: &claims, cancel })
+        self.act(action, Origin { base: Path::new(""), claims: &claims, cancel })
     }
 
     fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
         match action {
             Action::Print(text) => Ok(Answer { text, ..Answer::default() }),
-            Action::Layer(request) => self.layer(request, origin),
+            Action::Layer(request) => self.layer(request, origin, pipeline::build),
+            Action::Segment(request) => self.layer(request, origin, pipeline::build_segment),
             Action::Check(request) => check_layers(&request, origin),
-            Action::Cache(request) => {
-                Ok(Answer { text: self.look_after(&request)?, ..Answer::default() })
+            Action::Cache(CacheRequest { verb }) => {
+                Ok(Answer { text: self.look_after(verb)?, ..Answer::default() })
             }
         }
     }
 
-    fn layer(&self, request: LayerRequest, origin: Origin<'_>) -> Result<Answer> {
+    fn layer(&self, request: LayerRequest, origin: Origin<'_>, build: Build) -> Result<Answer> {
         let Origin { base, claims, cancel } = origin;
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
@@ -129,7 +134,7 @@ impl Service {
             digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
-        let (finished, report) = pipeline::build(&targets, &spec, &context)?;
+        let (finished, report) = build(&targets, &spec, &context)?;
         match debug_span!("publish").in_scope(|| cancel.publish(|| finished.publish())) {
             Ok(published) => published?,
             Err(Abandoned) => return Err(Error::abandoned()),
@@ -150,8 +155,7 @@ impl Service {
         Ok(Answer { notes, warnings, ..Answer::default() })
     }
 
-    fn look_after(&self, request: &CacheRequest) -> Result<String> {
-        let &CacheRequest { verb, json } = request;
+    fn look_after(&self, verb: CacheVerb) -> Result<String> {
         let named = match &self.startup.cache_dir {
             CacheDir::At(directory) => Some(directory.clone()),
             CacheDir::Default => in_output_base(),
@@ -163,7 +167,7 @@ impl Service {
         })?;
         let folder = Folder::open(&directory)?;
         let text = match verb {
-            CacheVerb::Stat => {
+            CacheVerb::Stat { json } => {
                 let stat = folder.stat();
                 if json {
                     serde_json::to_string(&stat).map_err(|source| {
@@ -194,11 +198,11 @@ impl Service {
 
 /// Checks an image's layers. The log is written whatever is found; what is wrong is an error.
 fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
-    let Origin { base, cancel, .. } = origin;
+    let Origin { cancel, .. } = origin;
     let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
     let findings = check::check(request, &wanted)?;
     let text = findings.text();
-    let mut log = Output::create(&request.target(base))?;
+    let mut log = Output::create(&request.target())?;
     log.write(findings.log().as_bytes())?;
     match cancel.publish(|| log.publish()) {
         Ok(published) => published?,
@@ -247,16 +251,17 @@ impl Handler for Service {
         let arguments = request.arguments.iter().map(OsString::from).collect();
         let base = base(&request);
         let action = Action::parse(arguments, base).map_err(|error| failed(&error))?;
-        if matches!(&action, Action::Layer(layer) if layer.writes_to_stdout()) {
+        if matches!(&action, Action::Layer(layer) | Action::Segment(layer) if layer.writes_to_stdout())
+        {
             let what = "`--output=-` is for a command at a shell, not for a worker";
             return Err(failed(&Error::usage(what)));
         }
         let outputs = match &action {
             // What cannot be read as a whole fails when it is handled, and writes nothing.
-            Action::Layer(layer) => layer
+            Action::Layer(layer) | Action::Segment(layer) => layer
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
-            Action::Check(check) => vec![fs::identity(&check.target(base))],
+            Action::Check(check) => vec![fs::identity(&check.target())],
             Action::Print(_) | Action::Cache(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))

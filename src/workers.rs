@@ -7,20 +7,25 @@
 //! buffer while holding one. Idle threads sleep; after a quiet while they give memory back.
 
 mod buffers;
+#[cfg(test)]
+mod schedules;
+mod turn;
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tracing::debug_span;
+pub use buffers::BufferLease;
+pub use turn::{Ticket, Turn};
 
 use crate::cancel::CancelCheck;
 use crate::error::{Error, Fault, Result};
 use crate::layer::compress;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use buffers::Buffers;
+use turn::Owner;
 
 /// How long a thread keeps its codec, and the pool its buffers, after the last work.
 const QUIET: Duration = Duration::from_secs(10);
@@ -73,36 +78,6 @@ struct Lessee {
     slot: Arc<Mutex<Option<Result<Buffers>>>>,
 }
 
-/// What the pool knows about a request.
-#[derive(Debug)]
-struct Owner {
-    /// Requests are numbered as they come.
-    number: u64,
-    /// The buffers that were compressed for it.
-    served: AtomicU64,
-    cancel: CancelCheck,
-}
-
-/// A request's share of the pool.
-#[derive(Debug)]
-pub struct Turn {
-    shared: Arc<Shared>,
-    owner: Arc<Owner>,
-}
-
-/// Buffers to work with; they go back to the pool when dropped.
-#[derive(Debug)]
-pub struct BufferLease {
-    buffers: Option<Buffers>,
-    shared: Arc<Shared>,
-}
-
-/// Work that was handed in, and what it will come to; dropping it makes the work void.
-#[derive(Debug)]
-pub struct Ticket<T>(Arc<Mutex<Option<Done<T>>>>);
-
-type Done<T> = std::thread::Result<Result<(BufferLease, T)>>;
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -115,7 +90,7 @@ impl WorkerPool {
         let pool = Self(Arc::new(Shared { state, work, jobs, requests }));
         for number in 1..=jobs {
             let shared = pool.0.clone();
-            std::thread::Builder::new()
+            thread::Builder::new()
                 .name(format!("compress-{number}"))
                 .spawn(move || shared.work())
                 .map_err(|source| {
@@ -130,8 +105,7 @@ impl WorkerPool {
     /// The share of one more request.
     pub fn turn(&self, cancel: CancelCheck) -> Turn {
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
-        let owner = Arc::new(Owner { number, served: AtomicU64::new(0), cancel });
-        Turn { shared: self.0.clone(), owner }
+        Turn::new(self.0.clone(), number, cancel)
     }
 }
 
@@ -141,84 +115,6 @@ impl Drop for WorkerPool {
     fn drop(&mut self) {
         lock(&self.0.state).closed = true;
         self.0.work.notify_all();
-    }
-}
-
-impl Turn {
-    /// Whether the request is still wanted.
-    pub fn check(&self) -> Result<()> {
-        self.owner.cancel.check()
-    }
-
-    /// What its thread waits by.
-    pub fn cancel(&self) -> &CancelCheck {
-        &self.owner.cancel
-    }
-
-    /// The number of buffers that the request should have in work.
-    pub fn depth(&self) -> usize {
-        self.shared.jobs + 1
-    }
-
-    /// A buffer, if there is one that nobody waits for.
-    pub fn try_lease(&self) -> Option<BufferLease> {
-        let mut state = lock(&self.shared.state);
-        let free = state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state))?;
-        // Who can do without a buffer learns why there is none when it has to have one.
-        free.ok().flatten().map(|buffers| self.shared.lease(buffers))
-    }
-
-    /// A buffer. Must not be called by a request that holds one: that would be a deadlock.
-    pub fn lease(&self) -> Result<BufferLease> {
-        let slot = Arc::default();
-        {
-            let mut state = lock(&self.shared.state);
-            state.lessees.push(Lessee { owner: self.owner.clone(), slot: Arc::clone(&slot) });
-            self.shared.grant(&mut state);
-        }
-        let granted = self.owner.cancel.wait_for(|| lock(&slot).take());
-        if granted.is_err() {
-            let mut state = lock(&self.shared.state);
-            state.lessees.retain(|lessee| !Arc::ptr_eq(&lessee.slot, &slot));
-            // It may have been granted at the last moment.
-            if let Some(Ok(buffers)) = lock(&slot).take() {
-                self.shared.give_back(&mut state, buffers);
-            }
-        }
-        granted?.map(|buffers| self.shared.lease(buffers))
-    }
-
-    /// Has work done on a buffer.
-    pub fn submit<T: Send + 'static>(
-        &self,
-        mut lease: BufferLease,
-        work: impl FnOnce(&mut BufferLease) -> Result<T> + Send + 'static,
-    ) -> Ticket<T> {
-        let outcome = Arc::new(Mutex::new(None));
-        let ticket = Ticket(outcome.clone());
-        let owner = self.owner.clone();
-        let cancel = owner.cancel.clone();
-        let run = Box::new(move || {
-            if Arc::strong_count(&outcome) == 1 {
-                return;
-            }
-            let _span = debug_span!("work").entered();
-            let done = catch_unwind(AssertUnwindSafe(|| {
-                let result = work(&mut lease)?;
-                Ok((lease, result))
-            }));
-            *lock(&outcome) = Some(done);
-            cancel.wake();
-        });
-        lock(&self.shared.state).waiting.push(Job { owner, run });
-        self.shared.work.notify_one();
-        ticket
-    }
-
-    /// The buffer, when the work on it is done, and what that came to.
-    pub fn wait<T>(&self, ticket: &Ticket<T>) -> Result<(BufferLease, T)> {
-        let done = self.owner.cancel.wait_for(|| lock(&ticket.0).take())?;
-        done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
@@ -284,10 +180,6 @@ impl Shared {
         Ok(free)
     }
 
-    fn lease(self: &Arc<Self>, buffers: Buffers) -> BufferLease {
-        BufferLease { buffers: Some(buffers), shared: self.clone() }
-    }
-
     /// Gives free buffers to those who wait for them.
     fn grant(&self, state: &mut State) {
         while let Some(next) = self.choose(state, state.lessees.iter().map(|lessee| &*lessee.owner))
@@ -303,97 +195,5 @@ impl Shared {
         state.leased -= 1;
         state.idle.push(buffers);
         self.grant(state);
-    }
-}
-
-impl Drop for BufferLease {
-    fn drop(&mut self) {
-        if let Some(buffers) = self.buffers.take() {
-            self.shared.give_back(&mut lock(&self.shared.state), buffers);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pool(jobs: usize) -> WorkerPool {
-        WorkerPool::new(NonZeroUsize::new(jobs).unwrap()).unwrap()
-    }
-
-    fn turn(pool: &WorkerPool) -> Turn {
-        pool.turn(CancelCheck::default())
-    }
-
-    #[test]
-    fn work_is_done_and_a_panic_costs_its_own_ticket() {
-        let pool = pool(2);
-        let turn = turn(&pool);
-        let tickets: Vec<_> = (0..4_u8)
-            .map(|number| {
-                let work = move |lease: &mut BufferLease| {
-                    assert_ne!(number, 2, "as it should be");
-                    lease.input()[0] = number;
-                    Ok(u32::from(number))
-                };
-                turn.submit(turn.lease().unwrap(), work)
-            })
-            .collect();
-        for (number, ticket) in (0..).zip(&tickets) {
-            let done = catch_unwind(AssertUnwindSafe(|| turn.wait(ticket)));
-            match done {
-                Ok(Ok((mut lease, result))) => {
-                    assert_eq!((u32::from(lease.input()[0]), result), (number, number));
-                }
-                Ok(Err(error)) => panic!("{error}"),
-                Err(_) => assert_eq!(number, 2),
-            }
-        }
-        drop(tickets);
-        let all: Vec<_> = std::iter::from_fn(|| turn.try_lease()).collect();
-        assert_eq!(all.len(), 6, "no buffer is lost");
-    }
-
-    #[test]
-    fn buffers_go_to_the_one_served_least_and_past_a_cancelled_one() {
-        let pool = pool(1);
-        let (large, small, gone) = (turn(&pool), turn(&pool), turn(&pool));
-        for _ in 0..2 * OLDEST {
-            let ticket = large.submit(large.lease().unwrap(), |_| Ok(()));
-            large.wait(&ticket).unwrap();
-        }
-        let mut held: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        gone.owner.cancel.cancel();
-        assert!(gone.lease().is_err());
-        std::thread::scope(|scope| {
-            for (name, turn) in [("large", &large), ("small", &small)] {
-                let sender = sender.clone();
-                scope.spawn(move || {
-                    let lease = turn.lease().unwrap();
-                    sender.send(name).unwrap();
-                    drop(lease);
-                });
-            }
-            while lock(&pool.0.state).lessees.len() < 2 {
-                std::thread::yield_now();
-            }
-            assert!(small.try_lease().is_none(), "nobody overtakes those who wait");
-            // Not the oldest one's turn.
-            lock(&pool.0.state).served = 1;
-            drop(held.pop());
-            assert_eq!([receiver.recv().unwrap(), receiver.recv().unwrap()], ["small", "large"]);
-        });
-    }
-
-    #[test]
-    fn the_oldest_is_served_now_and_then() {
-        let pool = pool(1);
-        let (old, new) = (turn(&pool), turn(&pool));
-        old.owner.served.store(1000, Ordering::Relaxed);
-        let state = |served| State { served, ..State::default() };
-        let choose = |served| pool.0.choose(&state(served), [&*old.owner, &*new.owner].into_iter());
-        assert_eq!([0, 1, 2, 3, 4].map(choose), [Some(0), Some(1), Some(1), Some(1), Some(0)]);
     }
 }

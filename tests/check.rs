@@ -210,3 +210,20 @@ fn what_does_not_ship_does_not_count() {
         assert_eq!(run.code, code, "{globs:?}: {}", run.stderr);
     }
 }
+
+#[test]
+fn segments_count_as_the_packages_that_they_hold() {
+    let folder = Folder::new();
+    folder.file("t/lib/python3.11/site-packages/big/lib/b.so", &vec![0; 3 << 20]);
+    folder.file("t/lib/python3.11/site-packages/big/tests/x.py", &vec![b'#'; 2 << 20]);
+    let sources = ["--tree=t", "--to=app.runfiles/big"];
+    let segment = ["segment", "--output=s", "--package=big", "--exclude=tests"];
+    assert_eq!(folder.run(&[&segment[..], &sources].concat()).code, 0);
+    let check = ["check", "--output=log", "--layers=1", "--package-limit-mb=1"];
+    let by_sources = ["--package=big", "--exclude=tests", "--tree=t"];
+    assert_eq!(folder.run(&[&check[..], &by_sources].concat()).code, 0);
+    let log = folder.read("log");
+    assert_eq!(folder.run(&[&check[..], &["--segment=s"]].concat()).code, 0);
+    assert!(String::from_utf8_lossy(&log).contains("big is 3.0MB"));
+    assert_eq!(String::from_utf8_lossy(&folder.read("log")), String::from_utf8_lossy(&log));
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use libfuzzer_sys::fuzz_target;
-use pylayer::cli::Invocation;
+use pylayer::cli::{Action, Invocation};
 use pylayer::service::Service;
 use worker_protocol::CancelToken;
 
@@ -53,7 +53,8 @@ impl Tree {
         arguments.push(named("tree", &self.folder.path().join("tree")));
         arguments.push("--to=app".to_owned());
         let arguments = arguments.into_iter().map(OsString::from).collect();
-        self.service.perform(arguments, &CancelToken::new()).unwrap();
+        let action = Action::parse(arguments, Path::new("")).unwrap();
+        self.service.perform(action, &CancelToken::new()).unwrap();
         let blob = std::fs::read(&output).unwrap();
         let mut archive = Vec::new();
         MultiGzDecoder::new(&*blob).read_to_end(&mut archive).unwrap();

@@ -1,7 +1,7 @@
 """The one place where an action is made: a call of the worker."""
 
 load(":compression.bzl", "blob_suffix", "takes_streams")
-load(":paths.bzl", "add_files")
+load(":paths.bzl", "add_package_files", "image_roots")
 load(":providers.bzl", "PyLayerBlobInfo")
 load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 load(":wheels.bzl", "add_wheels")
@@ -11,6 +11,9 @@ MNEMONIC_PACKAGE = "PyImagePkgLayer"
 
 # A layer of several packages, made at a binary.
 MNEMONIC_MERGED = "PyImageMergedLayer"
+
+# A package compressed for layers of several, made where the package is declared.
+MNEMONIC_SEGMENT = "PyImageSegment"
 
 # The squashed and the default layer and those of groups, made at an image.
 MNEMONIC_IMAGE = "PyImageLayer"
@@ -43,6 +46,16 @@ def new_args(ctx):
     args.set_param_file_format("multiline")
     return args
 
+def _new_archive(ctx, tier, command, output, compression):
+    """Arguments that layers and segments have in common."""
+    args = new_args(ctx)
+    args.add(command)
+    args.add(output, format = "--output=%s")
+    args.add(compression, format = "--compression=%s")
+    args.add(tier.owner, format = "--owner=%s")
+    args.add(tier.group, format = "--group=%s")
+    return args
+
 def new_layer(ctx, tier, stem, group, compression = None):
     """Begins a layer: declares its files and the arguments that all layers have.
 
@@ -54,19 +67,15 @@ def new_layer(ctx, tier, stem, group, compression = None):
       compression: in place of what the tier says.
 
     Returns:
-      A struct for add_packages and run_layer. `args` are the action's, and
-      `sources` those of them that name the layer's sources, for the checker.
+      A struct for add_package, add_segments, and run_layer. `args` are the
+      action's, and `sources` those that name the layer's sources, for the
+      checker.
     """
-    compression = compression or tier.compression.get(group, tier.default_compression)
+    compression = compression or compression_of(tier, group)
     blob = ctx.actions.declare_file(stem + blob_suffix(compression))
     metadata = ctx.actions.declare_file(blob.basename + ".json", sibling = blob)
-    args = new_args(ctx)
-    args.add("layer")
-    args.add(blob, format = "--output=%s")
+    args = _new_archive(ctx, tier, "layer", blob, compression)
     args.add(metadata, format = "--metadata=%s")
-    args.add(compression, format = "--compression=%s")
-    args.add(tier.owner, format = "--owner=%s")
-    args.add(tier.group, format = "--group=%s")
     args.add_all(tier.base_directories, format_each = "--base-directory=%s")
     return struct(
         args = args,
@@ -75,6 +84,18 @@ def new_layer(ctx, tier, stem, group, compression = None):
         metadata = metadata,
         sources = new_args(ctx),
     )
+
+def compression_of(tier, group):
+    """How the layer of a group is compressed.
+
+    Args:
+      tier: PyLayerTierInfo.
+      group: what `compression` of the tier calls the layer.
+
+    Returns:
+      The compression as the worker writes it.
+    """
+    return tier.compression.get(group, tier.default_compression)
 
 def open_package(args, tier, name, include = [], exclude = []):
     """Opens a package, and says which of its files ship.
@@ -90,35 +111,79 @@ def open_package(args, tier, name, include = [], exclude = []):
     args.add_all(include, format_each = "--include=%s")
     args.add_all(exclude + tier.exclude.get("*", []) + tier.exclude.get(name, []), format_each = "--exclude=%s")
 
-def add_packages(layer, tier, roots, packages, include = [], exclude = []):
-    """Opens each package and names its files.
+def _add_package(args, tier, roots, package, compression, include = [], exclude = []):
+    open_package(args, tier, package.name, include, exclude)
+    if tier.bytecode != "drop":
+        args.add(tier.bytecode, format = "--bytecode=%s")
+    wheels = add_wheels(args, package.wheels) if takes_streams(compression) else depset()
+    add_package_files(args, roots, package.files)
+    return depset(transitive = [wheels, package.files])
+
+def _list_package(layer, tier, roots, package, include = [], exclude = []):
+    open_package(layer.sources, tier, package.name, include, exclude)
+    add_package_files(layer.sources, roots, package.files)
+
+def add_package(layer, tier, roots, package, include, exclude):
+    """Opens a package and names its files.
 
     Args:
       layer: from new_layer.
       tier: PyLayerTierInfo.
       roots: from image_roots.
-      packages: list of PyLayerPackageInfo, sorted; a name may come twice, from
-        two targets, and is one package of the layer then.
+      package: a struct of `name`, `files` and `wheels`.
       include: list of globs; only files that match one. Empty: all.
       exclude: list of globs; not these.
 
     Returns:
-      List of depsets of File: the inputs.
+      Depset of File: the inputs.
     """
-    inputs = []
-    opened = None
+    _list_package(layer, tier, roots, package, include, exclude)
+    return _add_package(layer.args, tier, roots, package, layer.compression, include, exclude)
+
+def make_segment(ctx, tier, stem, package, compression, execution_requirements = {}):
+    """Makes the action that compresses a package, for layers of several.
+
+    Args:
+      ctx: of a rule or an aspect with the worker's toolchain.
+      tier: PyLayerTierInfo.
+      stem: the file's name without its suffix.
+      package: a struct of `name`, `files` and `wheels`.
+      compression: that of the layers.
+      execution_requirements: in addition to those of every call.
+
+    Returns:
+      File.
+    """
+    segment = ctx.actions.declare_file(stem + ".segment")
+    args = _new_archive(ctx, tier, "segment", segment, compression)
+    run_worker(
+        ctx,
+        args,
+        mnemonic = MNEMONIC_SEGMENT,
+        progress_message = "Compressing %s for %%{label}" % package.name,
+        inputs = _add_package(args, tier, image_roots(ctx, tier), package, compression),
+        outputs = [segment],
+        execution_requirements = execution_requirements,
+    )
+    return segment
+
+def add_segments(layer, tier, roots, packages, segments):
+    """Puts finished packages into a layer. None of their own files is an input.
+
+    Args:
+      layer: from new_layer.
+      tier: PyLayerTierInfo.
+      roots: from image_roots.
+      packages: list of PyLayerPackageInfo.
+      segments: list of File: from make_segment, of each package.
+
+    Returns:
+      Depset of File: the inputs.
+    """
     for package in packages:
-        if package.name != opened:
-            for args in [layer.args, layer.sources]:
-                open_package(args, tier, package.name, include, exclude)
-            if tier.bytecode != "drop":
-                layer.args.add(tier.bytecode, format = "--bytecode=%s")
-            opened = package.name
-        if takes_streams(layer.compression):
-            inputs.append(add_wheels(layer.args, package.wheels))
-        add_files(layer, roots, package.files)
-        inputs.append(package.files)
-    return inputs
+        _list_package(layer, tier, roots, package)
+    layer.args.add_all(segments, format_each = "--segment=%s")
+    return depset(segments)
 
 def run_layer(ctx, layer, mnemonic, name, what, inputs, execution_requirements = {}):
     """Makes the action that writes a layer.

@@ -1,6 +1,6 @@
 """The checker: whether an image's layers are few and small enough, and whether each path is in one of them."""
 
-load(":actions.bzl", "MNEMONIC_CHECK", "new_args", "open_package", "run_worker")
+load(":actions.bzl", "MNEMONIC_CHECK", "new_args", "run_worker")
 
 # The limits of py_image_layer, each with the checker's flags for it.
 _LIMITS = {
@@ -9,9 +9,6 @@ _LIMITS = {
     "warn_layer_count": ["--warn-layers=%s"],
     "warn_remote_cache_threshold_mb": ["--squashed-limit-mb=%s", "--package-limit-mb=%s"],
 }
-
-def _source_argument(file):
-    return ("--tree=" if file.is_directory else "--file=") + file.path
 
 def _add_unused(args, tier, groups, packages, of_image):
     """Names what the tier says about things that are not in the image."""
@@ -29,7 +26,7 @@ def _add_unused(args, tier, groups, packages, of_image):
         format_each = "--absent-package=%s",
     )
 
-def check_image(ctx, tier, layers, groups, packages, squashed):
+def check_image(ctx, tier, layers, groups, packages, segments):
     """Makes the action that checks an image: Bazel runs it along with the build.
 
     Args:
@@ -39,7 +36,7 @@ def check_image(ctx, tier, layers, groups, packages, squashed):
         hold is known from the lists of their sources.
       groups: from groups_of_image.
       packages: list of PyLayerPackageInfo: all of the image.
-      squashed: list of PyLayerPackageInfo, sorted: those that no group holds.
+      segments: list of File: the packages that no group holds, compressed.
 
     Returns:
       File: the log.
@@ -58,18 +55,13 @@ def check_image(ctx, tier, layers, groups, packages, squashed):
     _add_unused(args, tier, groups, packages, ctx.attr.groups.values())
     sources = [layer.sources for layer in layers]
     args.add_all(sources, format_each = "--sources=%s")
-    opened = None
-    for package in squashed:
-        if package.name != opened:
-            open_package(args, tier, package.name)
-            opened = package.name
-        args.add_all(package.files, expand_directories = False, map_each = _source_argument)
+    args.add_all(segments, format_each = "--segment=%s")
     run_worker(
         ctx,
         args,
         mnemonic = MNEMONIC_CHECK,
         progress_message = "Checking the layers of %{label}",
-        inputs = depset(sources, transitive = [package.files for package in squashed]),
+        inputs = depset(sources + segments),
         outputs = [log],
     )
     return log

@@ -1,6 +1,6 @@
 """The layers that belong to one image: the squashed one and the default one."""
 
-load(":actions.bzl", "MNEMONIC_IMAGE", "add_packages", "new_layer", "run_layer")
+load(":actions.bzl", "MNEMONIC_IMAGE", "add_segments", "make_segment", "new_layer", "run_layer")
 load(":leftovers.bzl", "add_leftover_check")
 load(":links.bzl", "add_runfiles_links")
 load(":paths.bzl", "add_elsewhere", "add_empty_files", "add_file_at", "add_files", "add_link", "held", "relative_link", "runfiles_destination")
@@ -16,19 +16,26 @@ def squashed_layer(ctx, tier, roots, packages, settings):
       settings: from layer_settings.
 
     Returns:
-      PyLayerBlobInfo.
+      A pair: PyLayerBlobInfo, and list of File: the packages' segments.
     """
     layer = new_layer(ctx, tier, ctx.label.name + "_squashed", "packages", settings.compression.get("packages"))
-    inputs = add_packages(layer, tier, roots, packages)
-    return run_layer(
+    requirements = settings.requirements.get("packages", {})
+    segments = [package.segment for package in packages]
+    if "packages" in settings.compression:
+        segments = [
+            make_segment(ctx, tier, "%s_squashed/%d_%s" % (ctx.label.name, number, package.name), package, layer.compression, requirements)
+            for number, package in enumerate(packages)
+        ]
+    blob = run_layer(
         ctx,
         layer,
         MNEMONIC_IMAGE,
         "packages",
         "%d packages" % len(packages),
-        depset(transitive = inputs),
-        settings.requirements.get("packages", {}),
+        add_segments(layer, tier, roots, packages, segments),
+        requirements,
     )
+    return blob, segments
 
 def _add_launchers(layer, roots, launchers):
     """Launchers, and what they need to find their runfiles.

@@ -43,8 +43,10 @@ def _py_image_layer_impl(ctx):
         layers.extend(package.layers)
     layers.extend(binary[PyLayerMergedInfo].layers)
     squashed = [package for package in packages if not package.layers and not package.group]
+    segments = []
     if squashed:
-        layers.append(squashed_layer(ctx, tier, roots, squashed, settings))
+        layer, segments = squashed_layer(ctx, tier, roots, squashed, settings)
+        layers.append(layer)
     reserved = [launcher.destination for launcher in launchers.all] + [roots.runfiles + "/_repo_mapping"]
     layers.extend(group_layers(ctx, tier, own_roots, groups, shared, reserved, settings))
     contents = struct(
@@ -59,7 +61,7 @@ def _py_image_layer_impl(ctx):
     sources = default_layer(ctx, tier, own_roots, contents, settings)
     deps = [layer.blob for layer in layers]
     layers.append(sources)
-    log = check_image(ctx, tier, layers, groups, packages, squashed)
+    log = check_image(ctx, tier, layers, groups, packages, segments)
     return [
         DefaultInfo(files = depset([layer.blob for layer in layers])),
         OutputGroupInfo(

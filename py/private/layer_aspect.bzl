@@ -30,7 +30,7 @@ load(":generated.bzl", "generated_by", "links_of", "python_sources")
 load(":interpreter.bzl", "runs_python")
 load(":names.bzl", "first_party_key")
 load(":package.bzl", "package_of", "targets_of")
-load(":package_layers.bzl", "package_layers")
+load(":package_layers.bzl", "package_layers", "package_segment")
 load(
     ":providers.bzl",
     "PyLayerClosureInfo",
@@ -106,12 +106,14 @@ def _package_closure(target, ctx, tier, found, children, below):
     package = found.same
     if not package:
         unlayered = struct(files = found.files, name = found.name, wheels = known_wheels(tier, found))
+        layers = package_layers(ctx, tier, target.label.name, unlayered)
         package = PyLayerPackageInfo(
             files = unlayered.files,
             group = tier.group_of.get(found.name, ""),
             label = str(target.label),
-            layers = package_layers(ctx, tier, target.label.name, unlayered),
+            layers = layers,
             name = unlayered.name,
+            segment = None if layers else package_segment(ctx, tier, target.label.name, unlayered),
             wheels = unlayered.wheels,
         )
     return PyLayerClosureInfo(

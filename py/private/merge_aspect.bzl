@@ -1,6 +1,6 @@
 """The aspect that makes, at a binary, one layer for each group of several packages."""
 
-load(":actions.bzl", "MNEMONIC_MERGED", "add_packages", "new_layer", "run_layer")
+load(":actions.bzl", "MNEMONIC_MERGED", "add_segments", "new_layer", "run_layer")
 load(":package.bzl", "packages_by_name")
 load(":paths.bzl", "image_roots")
 load(":providers.bzl", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
@@ -16,14 +16,14 @@ def _merge_aspect_impl(target, ctx):
     layers = []
     for group in sorted(groups):
         layer = new_layer(ctx, tier, "%s_merged_pip_layer_%s" % (target.label.name, group), group)
-        inputs = add_packages(layer, tier, roots, groups[group])
+        inputs = add_segments(layer, tier, roots, groups[group], [package.segment for package in groups[group]])
         layers.append(run_layer(
             ctx,
             layer,
             MNEMONIC_MERGED,
             group,
             "%d packages of group %s" % (len(groups[group]), group),
-            depset(transitive = inputs),
+            inputs,
         ))
     return [PyLayerMergedInfo(layers = layers)]
 

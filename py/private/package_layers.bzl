@@ -4,19 +4,19 @@ They depend on the package and the tier alone, not on an image: every image that
 has the package has the same files.
 """
 
-load(":actions.bzl", "MNEMONIC_PACKAGE", "add_packages", "new_layer", "run_layer")
+load(":actions.bzl", "MNEMONIC_PACKAGE", "add_package", "compression_of", "make_segment", "new_layer", "run_layer")
 load(":paths.bzl", "image_roots")
 
 def _layer(ctx, tier, stem, group, found, what, include, exclude):
     layer = new_layer(ctx, tier, stem, group)
-    inputs = add_packages(layer, tier, image_roots(ctx, tier), [found], include, exclude)
+    inputs = add_package(layer, tier, image_roots(ctx, tier), found, include, exclude)
     return run_layer(
         ctx,
         layer,
         MNEMONIC_PACKAGE,
         group or found.name,
         what,
-        depset(transitive = inputs),
+        inputs,
     )
 
 def package_layers(ctx, tier, name, found):
@@ -48,3 +48,18 @@ def package_layers(ctx, tier, name, found):
     elif group and len(tier.members[group]) == 1:
         layers.append(_layer(ctx, tier, stem, group, found, found.name, [], []))
     return tuple(layers)
+
+def package_segment(ctx, tier, name, found):
+    """The package compressed, for the layers of several packages that it is in.
+
+    Args:
+      ctx: of the layer aspect.
+      tier: PyLayerTierInfo.
+      name: the target's.
+      found: a struct of `name`, `files` and `wheels`.
+
+    Returns:
+      File. Nothing is done for it unless a layer has it.
+    """
+    group = tier.group_of.get(found.name, "packages")
+    return make_segment(ctx, tier, name + "_pip", found, compression_of(tier, group))

@@ -161,6 +161,25 @@ def add_files(layer, roots, files, left_out = [], elsewhere = [], reserved = [],
     )
     add_sources(layer, item, _file_lines)
 
+def add_package_files(args, roots, files):
+    """Every file of a package at its place in the runfiles.
+
+    Args:
+      args: Args, of which the package is open.
+      roots: from image_roots.
+      files: depset of File.
+    """
+    item = struct(
+        among = None,
+        elsewhere = [],
+        files = files,
+        left_out = [],
+        links = depset(),
+        reserved = [],
+        roots = roots,
+    )
+    add_lines(args, item, _file_lines)
+
 def _elsewhere_lines(item):
     lines = []
     for file in item.files.to_list():

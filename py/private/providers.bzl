@@ -38,6 +38,7 @@ PyLayerPackageInfo = provider(
         "label": "string: the target",
         "layers": "tuple of PyLayerBlobInfo: the package's own layers; empty: it has none",
         "name": "string: the package, named as PEP 503 says",
+        "segment": "File: the package compressed, for layers of several; None: it has layers of its own",
         "wheels": "tuple of File: what it was installed from, a wheel or a directory with one; empty: not known, or not to be used",
     },
 )

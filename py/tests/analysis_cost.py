@@ -28,7 +28,7 @@ from bazel import BAZEL, MODULE_COMMANDS, REPOSITORY  # noqa: E402
 PACKAGES, FILES, IMAGES = 60, 500, (1, 10, 100)
 KINDS = ("tree", "file")
 GROWTH = (1, FILES, 10 * FILES)
-MNEMONICS = ("PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer", "PyImageLayerValidate", "FileWrite")
+MNEMONICS = ("PyImageSegment", "PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer", "PyImageLayerValidate", "FileWrite")
 
 MODULE = """\
 module(name = "cost")

@@ -10,7 +10,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::{DashMap, Entry};
@@ -19,6 +18,7 @@ use super::Key;
 use crate::cancel::CancelCheck;
 use crate::error::Result;
 use crate::fs::directory::{Lock, read_progress, try_lock};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// How long the holder of a lock may make no progress: one member at the slowest level takes a
 /// tenth of it.
@@ -166,6 +166,7 @@ fn wait(
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
+    use crate::sync::{explore, once, thread};
 
     fn key(name: &str) -> Key {
         KeyBuilder::new(name).finish()
@@ -180,90 +181,137 @@ mod tests {
 
     #[test]
     fn one_builds_and_a_dropped_flight_frees_the_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let (key, other) = (key("test"), key("other"));
-        let file = || Some(folder.path().join("lock"));
-        let cancel = CancelCheck::default();
-        // Another process has flights of its own and the lock file in common.
-        let (here, there) = (Flights::default(), Flights::default());
-        for (one, two) in [(&here, &here), (&here, &there), (&there, &here)] {
-            let flight = started(one.start(key, &cancel, file())).unwrap();
-            assert!(started(two.start(key, &cancel, file())).is_none());
-            drop(flight);
-            assert!(started(two.start(key, &cancel, file())).is_some());
-            assert!(!folder.path().join("lock").exists(), "a lock that nobody holds is no file");
-        }
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _flight = started(here.start(key, &cancel, file())).unwrap();
-            std::panic::resume_unwind(Box::new("a leader dies"));
-        }));
-        assert!(panicked.is_err());
-        assert!(started(there.start(key, &cancel, file())).is_some());
-        let _one = started(here.start(key, &cancel, None)).unwrap();
-        assert!(started(here.start(other, &cancel, None)).is_some(), "another segment");
+        once(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let (key, other) = (key("test"), key("other"));
+            let file = || Some(folder.path().join("lock"));
+            let cancel = CancelCheck::default();
+            // Another process has flights of its own and the lock file in common.
+            let (here, there) = (Flights::default(), Flights::default());
+            for (one, two) in [(&here, &here), (&here, &there), (&there, &here)] {
+                let flight = started(one.start(key, &cancel, file())).unwrap();
+                assert!(started(two.start(key, &cancel, file())).is_none());
+                drop(flight);
+                assert!(started(two.start(key, &cancel, file())).is_some());
+                assert!(
+                    !folder.path().join("lock").exists(),
+                    "a lock that nobody holds is no file"
+                );
+            }
+            let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let _flight = started(here.start(key, &cancel, file())).unwrap();
+                std::panic::resume_unwind(Box::new("a leader dies"));
+            }));
+            assert!(panicked.is_err());
+            assert!(started(there.start(key, &cancel, file())).is_some());
+            let _one = started(here.start(key, &cancel, None)).unwrap();
+            assert!(started(here.start(other, &cancel, None)).is_some(), "another segment");
+        });
     }
 
     #[test]
-    fn those_who_wait_are_woken_by_the_end_or_a_cancel() {
-        let flights = Flights::default();
-        let key = key("test");
-        let flight = started(flights.start(key, &CancelCheck::default(), None)).unwrap();
-        let (patient, gone) = (CancelCheck::default(), CancelCheck::default());
-        let [first, second] =
-            [&patient, &gone].map(|cancel| match flights.start(key, cancel, None) {
-                Start::Later(waiting) => waiting,
-                Start::Now(_) => panic!("it is being built"),
+    fn of_all_that_want_a_segment_one_builds_it_and_all_come_to_an_end() {
+        explore(|| {
+            let flights = Arc::new(Flights::default());
+            let [building, built] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+            let gone = CancelCheck::default();
+            let cancels = [CancelCheck::default(), gone.clone(), CancelCheck::default()];
+            let requests = cancels.map(|cancel| {
+                let (flights, building, built) = (flights.clone(), building.clone(), built.clone());
+                thread::spawn(move || {
+                    loop {
+                        let flight = match flights.start(key("test"), &cancel, None) {
+                            Start::Now(flight) => flight,
+                            Start::Later(waiting) => {
+                                waiting.wait(&cancel)?;
+                                continue;
+                            }
+                        };
+                        assert!(!building.swap(true, Ordering::SeqCst), "one at a time");
+                        let known = built.load(Ordering::SeqCst);
+                        // A request that is cancelled leaves the segment to the others.
+                        let done = cancel.check();
+                        if done.is_ok() && !known {
+                            built.store(true, Ordering::SeqCst);
+                        }
+                        building.store(false, Ordering::SeqCst);
+                        drop(flight);
+                        return done;
+                    }
+                })
             });
-        std::thread::scope(|scope| {
-            let first = scope.spawn(|| first.wait(&patient));
-            let second = scope.spawn(|| second.wait(&gone));
             gone.cancel();
-            assert!(second.join().unwrap().is_err());
-            drop(flight);
-            assert!(first.join().unwrap().unwrap().is_none());
+            let [first, _, last] = requests.map(|request| request.join().unwrap());
+            first.unwrap();
+            last.unwrap();
+            assert!(built.load(Ordering::SeqCst) && flights.0.is_empty());
         });
-        assert!(flights.0.is_empty());
+    }
+
+    #[test]
+    fn different_segments_do_not_wait_for_each_other() {
+        explore(|| {
+            let flights = Arc::new(Flights::default());
+            let cancel = CancelCheck::default();
+            let slow = started(flights.start(key("slow"), &cancel, None)).unwrap();
+            let others = ["one", "two"].map(|name| {
+                let flights = flights.clone();
+                thread::spawn(move || {
+                    let cancel = CancelCheck::default();
+                    drop(started(flights.start(key(name), &cancel, None)).unwrap());
+                })
+            });
+            for other in others {
+                other.join().unwrap();
+            }
+            drop(slow);
+        });
     }
 
     #[test]
     fn a_waiter_does_not_miss_the_end_because_another_flight_starts_at_once() {
-        let flights = Flights::default();
-        let cancel = CancelCheck::default();
-        let first = started(flights.start(key("test"), &cancel, None)).unwrap();
-        let Start::Later(waiting) = flights.start(key("test"), &cancel, None) else {
-            panic!("it is being built")
-        };
-        drop(first);
-        let _second = started(flights.start(key("test"), &CancelCheck::default(), None)).unwrap();
-        // Or it would never come back.
-        assert!(waiting.wait(&cancel).unwrap().is_none());
+        once(|| {
+            let flights = Flights::default();
+            let cancel = CancelCheck::default();
+            let first = started(flights.start(key("test"), &cancel, None)).unwrap();
+            let Start::Later(waiting) = flights.start(key("test"), &cancel, None) else {
+                panic!("it is being built")
+            };
+            drop(first);
+            let _second =
+                started(flights.start(key("test"), &CancelCheck::default(), None)).unwrap();
+            // Or it would never come back.
+            assert!(waiting.wait(&cancel).unwrap().is_none());
+        });
     }
 
     #[test]
     fn another_process_is_waited_for_while_it_makes_progress() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let cancel = CancelCheck::default();
-        let (here, there) = (Flights::default(), Flights::default());
-        let theirs = started(there.start(key("test"), &cancel, Some(path.clone()))).unwrap();
-        let Start::Later(Waiting(Whom::Process(ours, _))) =
-            here.start(key("test"), &cancel, Some(path.clone()))
-        else {
-            panic!("another process builds it")
-        };
-        // It is stopped: building twice is better than waiting for ever.
-        let ours = wait(ours, &path, &cancel, Duration::ZERO).unwrap();
-        assert!(ours.lock.is_none());
-        drop(ours);
-        let before = read_progress(&path);
-        let mut theirs = theirs;
-        theirs.progress();
-        assert_ne!(read_progress(&path), before);
+        once(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("lock");
+            let cancel = CancelCheck::default();
+            let (here, there) = (Flights::default(), Flights::default());
+            let theirs = started(there.start(key("test"), &cancel, Some(path.clone()))).unwrap();
+            let Start::Later(Waiting(Whom::Process(ours, _))) =
+                here.start(key("test"), &cancel, Some(path.clone()))
+            else {
+                panic!("another process builds it")
+            };
+            // It is stopped: building twice is better than waiting for ever.
+            let ours = wait(ours, &path, &cancel, Duration::ZERO).unwrap();
+            assert!(ours.lock.is_none());
+            drop(ours);
+            let before = read_progress(&path);
+            let mut theirs = theirs;
+            theirs.progress();
+            assert_ne!(read_progress(&path), before);
 
-        let Start::Later(waiting) = here.start(key("test"), &cancel, Some(path)) else {
-            panic!("another process still builds it")
-        };
-        drop(theirs);
-        assert!(waiting.wait(&cancel).unwrap().unwrap().lock.is_some());
+            let Start::Later(waiting) = here.start(key("test"), &cancel, Some(path)) else {
+                panic!("another process still builds it")
+            };
+            drop(theirs);
+            assert!(waiting.wait(&cancel).unwrap().unwrap().lock.is_some());
+        });
     }
 }

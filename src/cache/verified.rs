@@ -24,26 +24,26 @@ const MOST: usize = 1 << 14;
 
 /// A file that is about to be hashed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub struct Look {
     pub(super) stamp: Stamp,
     pub(super) start: SystemTime,
 }
 
 /// The blobs found intact, by name.
 #[derive(Debug, Default)]
-pub(super) struct Verified(DashMap<[u8; 32], (Stamp, Instant)>);
+pub struct Verified(DashMap<[u8; 32], (Stamp, Instant)>);
 
 impl Verified {
     /// The look that has to be taken at a blob in a file of this stamp; none if it was found
     /// intact, not long ago, as this very file.
-    pub(super) fn look(&self, blob: &[u8; 32], stamp: Stamp) -> Option<Look> {
+    pub fn look(&self, blob: &[u8; 32], stamp: Stamp) -> Option<Look> {
         let known = self.0.get(blob);
         let believed = known.is_some_and(|known| known.0 == stamp && known.1.elapsed() < TRUST);
         (!believed).then(|| Look { stamp, start: SystemTime::now() })
     }
 
     /// Remembers that this blob was found.
-    pub(super) fn add(&self, blob: [u8; 32], look: Look) {
+    pub fn add(&self, blob: [u8; 32], look: Look) {
         let Look { stamp, start } = look;
         let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
         if stamp.changed() + SETTLED > start {

@@ -1,40 +1,14 @@
-//! A `pylayer check` request.
+//! A `pylayer check` request. The order of its flags matters: what a package consists of follows
+//! its `--package`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use lexopt::Arg::Long;
-
 use super::{Limits, MB};
 use crate::error::{Error, Result};
-use crate::flags::{number, text, unknown, usage};
+use crate::flags::{Flag, Table, number, text};
 use crate::layer::Filter;
 use crate::layer::spec::SourcePath;
-
-/// The help of `pylayer check`.
-pub(crate) const HELP: &str = "\
-Checks that an image's layers are few and small enough, and says what to do if not.
-
-Usage: pylayer check --output=LOG --layers=N [FLAGS] [--package=NAME --tree=SRC...]...
-
-      --output=LOG              the findings, with lines to paste into py_layer_tier
-      --layers=N                layers that the rules make
-      --base-layers=N           layers of the base image                      [0]
-      --max-layers=N            more are an error                             [127]
-      --warn-layers=N           more are worth a warning                      [90]
-      --squashed-limit-mb=N     more of all packages together is an error     [200]
-      --package-limit-mb=N      more of one package is worth a warning        [200]
-      --sources=FILE            the arguments that name a layer's sources, a line each:
-                                a path in two layers is an error; given once a layer
-      --known-group=NAME        a group that the tier or the image has
-      --unknown-group=NAME      a group that the tier compresses, and neither has
-      --absent-package=NAME     a package that the tier names, and the image does not have
-      --package=NAME            a package that no group holds
-      --include=GLOB, --exclude=GLOB   which of its files ship
-      --tree=SRC, --file=SRC    what it consists of
-";
-
-const HINT: &str = "`pylayer check --help` lists the flags";
 
 /// A package that no group holds.
 #[derive(Debug, Default)]
@@ -55,8 +29,10 @@ impl CheckedPackage {
 }
 
 /// What is to be checked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CheckRequest {
+    /// What paths are relative to.
+    base: PathBuf,
     output: OsString,
     /// Layers that the rules make.
     pub layers: u64,
@@ -74,94 +50,194 @@ pub struct CheckRequest {
     pub absent: Vec<String>,
     /// The packages that no group holds.
     pub packages: Vec<CheckedPackage>,
+    /// Files that hold one such package each.
+    pub segments: Vec<SourcePath>,
 }
 
 impl CheckRequest {
-    /// Reads the arguments after `check`; the packages' paths are relative to `base`.
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>, base: &Path) -> Result<Self> {
-        let (mut output, mut layers) = (None, None);
-        let mut base_layers = 0;
-        let mut limits =
-            Limits { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB };
-        let mut packages: Vec<CheckedPackage> = Vec::new();
-        let (mut sources, mut absent) = (Vec::new(), Vec::new());
-        let (mut known_groups, mut unknown_groups) = (Vec::new(), Vec::new());
-        let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(usage(HINT))? {
-            let Long(flag) = argument else { return Err(usage(HINT)(argument.unexpected())) };
-            let flag = flag.to_owned();
-            let known = [
-                "output",
-                "layers",
-                "base-layers",
-                "max-layers",
-                "warn-layers",
-                "squashed-limit-mb",
-                "package-limit-mb",
-                "sources",
-                "known-group",
-                "unknown-group",
-                "absent-package",
-                "package",
-                "include",
-                "exclude",
-                "tree",
-                "file",
-            ];
-            if !known.contains(&&*flag) {
-                let known: Vec<String> = known.iter().map(|flag| format!("--{flag}")).collect();
-                let known = known.iter().map(|flag| &**flag);
-                return Err(unknown("flag", &format!("--{flag}"), known, HINT));
-            }
-            let value = parser.value().map_err(usage(HINT))?;
-            match &*flag {
-                "output" => output = Some(value),
-                "layers" => layers = Some(number(&flag, &value, 0, u64::MAX)?),
-                "base-layers" => base_layers = number(&flag, &value, 0, u64::MAX)?,
-                "max-layers" => limits.max_layers = number(&flag, &value, 0, u64::MAX)?,
-                "warn-layers" => limits.warn_layers = number(&flag, &value, 0, u64::MAX)?,
-                "squashed-limit-mb" => limits.squashed = megabytes(&flag, &value)?,
-                "package-limit-mb" => limits.package = megabytes(&flag, &value)?,
-                "sources" => sources.push(SourcePath::new(base, value)),
-                "known-group" => known_groups.push(value.to_string_lossy().into_owned()),
-                "unknown-group" => unknown_groups.push(value.to_string_lossy().into_owned()),
-                "absent-package" => absent.push(value.to_string_lossy().into_owned()),
-                "package" => packages.push(CheckedPackage {
-                    name: value.to_string_lossy().into_owned(),
-                    ..CheckedPackage::default()
-                }),
-                _ => {
-                    let Some(package) = packages.last_mut() else {
-                        let what = format!("`--{flag}={}` is in no package", value.display());
-                        return Err(Error::usage(what).hint(HINT));
-                    };
-                    match &*flag {
-                        "include" => package.include.push(text(&flag, &value)?.to_owned()),
-                        "exclude" => package.exclude.push(text(&flag, &value)?.to_owned()),
-                        _ => package.paths.push(SourcePath::new(base, value)),
-                    }
-                }
-            }
-        }
-        let missing = |flag: &str| Error::usage(format!("`--{flag}` is missing")).hint(HINT);
-        Ok(Self {
-            output: output.ok_or_else(|| missing("output"))?,
-            layers: layers.ok_or_else(|| missing("layers"))?,
-            base_layers,
-            limits,
-            sources,
-            known_groups,
-            unknown_groups,
-            absent,
-            packages,
-        })
-    }
-
     /// Where the findings go.
-    pub fn target(&self, base: &Path) -> PathBuf {
-        base.join(&self.output)
+    pub fn target(&self) -> PathBuf {
+        self.base.join(&self.output)
     }
 }
+
+/// A request as far as it has been read.
+#[derive(Debug, Default)]
+pub struct PartialRequest {
+    output: Option<OsString>,
+    layers: Option<u64>,
+    request: CheckRequest,
+}
+
+impl PartialRequest {
+    /// Nothing yet; paths will be relative to `base`.
+    pub fn new(base: &Path) -> Self {
+        let request = CheckRequest { base: base.to_owned(), ..CheckRequest::default() };
+        Self { request, ..Self::default() }
+    }
+
+    /// The request, if all is there that has to be.
+    pub fn finish(self) -> Result<CheckRequest> {
+        let missing =
+            |flag: &str| Error::usage(format!("`--{flag}` is missing")).hint(CHECK.hint());
+        let output = self.output.ok_or_else(|| missing("output"))?;
+        let layers = self.layers.ok_or_else(|| missing("layers"))?;
+        Ok(CheckRequest { output, layers, ..self.request })
+    }
+
+    fn package(&mut self, flag: &str, value: &OsStr) -> Result<&mut CheckedPackage> {
+        let outside = || Error::usage(format!("`--{flag}={}` is in no package", value.display()));
+        self.request.packages.last_mut().ok_or_else(outside)
+    }
+
+    fn path(&mut self, flag: &str, path: &OsString) -> Result<()> {
+        let source = SourcePath::new(&self.request.base, path.clone());
+        self.package(flag, path)?.paths.push(source);
+        Ok(())
+    }
+}
+
+type Row = Flag<PartialRequest>;
+
+/// The flags of `pylayer check`.
+pub static CHECK: Table<PartialRequest> = Table {
+    name: "check",
+    about: "Checks that an image's layers are few and small enough, and says what to do if not",
+    usage: "--output=LOG --layers=N [FLAGS] [--package=NAME --tree=SRC...]...",
+    sections: &[
+        ("The image", IMAGE),
+        ("What is allowed", LIMITS),
+        ("Packages that no group holds", PACKAGES),
+    ],
+    notes: "",
+};
+
+const IMAGE: &[Row] = &[
+    Row::new(
+        "output",
+        "LOG",
+        "The findings, with lines to paste into py_layer_tier",
+        |partial, _, path| {
+            partial.output = Some(path);
+            Ok(())
+        },
+    ),
+    Row::new("layers", "N", "Layers that the rules make", |partial, flag, value| {
+        partial.layers = Some(number(flag, &value, 0, u64::MAX)?);
+        Ok(())
+    }),
+    Row::new("base-layers", "N", "Layers of the base image", |partial, flag, value| {
+        partial.request.base_layers = number(flag, &value, 0, u64::MAX)?;
+        Ok(())
+    })
+    .default(|| "0".to_owned()),
+    Row::new(
+        "sources",
+        "FILE",
+        "The arguments that name a layer's sources, a line each: a path in two layers is an \
+         error; given once a layer",
+        |partial, _, path| {
+            partial.request.sources.push(SourcePath::new(&partial.request.base, path));
+            Ok(())
+        },
+    ),
+    Row::new(
+        "known-group",
+        "NAME",
+        "A group that the tier or the image has (repeatable)",
+        |partial, _, name| {
+            partial.request.known_groups.push(name.to_string_lossy().into_owned());
+            Ok(())
+        },
+    ),
+    Row::new(
+        "unknown-group",
+        "NAME",
+        "A group that the tier compresses, and neither has (repeatable)",
+        |partial, _, name| {
+            partial.request.unknown_groups.push(name.to_string_lossy().into_owned());
+            Ok(())
+        },
+    ),
+    Row::new(
+        "absent-package",
+        "NAME",
+        "A package that the tier names, and the image does not have (repeatable)",
+        |partial, _, name| {
+            partial.request.absent.push(name.to_string_lossy().into_owned());
+            Ok(())
+        },
+    ),
+];
+
+const LIMITS: &[Row] = &[
+    Row::new("max-layers", "N", "More are an error", |partial, flag, value| {
+        partial.request.limits.max_layers = number(flag, &value, 0, u64::MAX)?;
+        Ok(())
+    })
+    .default(|| Limits::default().max_layers.to_string()),
+    Row::new("warn-layers", "N", "More are worth a warning", |partial, flag, value| {
+        partial.request.limits.warn_layers = number(flag, &value, 0, u64::MAX)?;
+        Ok(())
+    })
+    .default(|| Limits::default().warn_layers.to_string()),
+    Row::new(
+        "squashed-limit-mb",
+        "N",
+        "More of all packages together is an error",
+        |partial, flag, value| {
+            partial.request.limits.squashed = megabytes(flag, &value)?;
+            Ok(())
+        },
+    )
+    .default(|| (Limits::default().squashed / MB).to_string()),
+    Row::new(
+        "package-limit-mb",
+        "N",
+        "More of one package is worth a warning",
+        |partial, flag, value| {
+            partial.request.limits.package = megabytes(flag, &value)?;
+            Ok(())
+        },
+    )
+    .default(|| (Limits::default().package / MB).to_string()),
+];
+
+const PACKAGES: &[Row] = &[
+    Row::new(
+        "segment",
+        "FILE",
+        "A package that `pylayer segment` has compressed (repeatable)",
+        |partial, _, path| {
+            partial.request.segments.push(SourcePath::new(&partial.request.base, path));
+            Ok(())
+        },
+    ),
+    Row::new(
+        "package",
+        "NAME",
+        "Opens a package: what follows belongs to it",
+        |partial, _, name| {
+            let name = name.to_string_lossy().into_owned();
+            partial.request.packages.push(CheckedPackage { name, ..CheckedPackage::default() });
+            Ok(())
+        },
+    ),
+    Row::new("include", "GLOB", "Only these of its files ship", |partial, flag, glob| {
+        let text = text(flag, &glob)?.to_owned();
+        partial.package(flag, &glob)?.include.push(text);
+        Ok(())
+    }),
+    Row::new("exclude", "GLOB", "These do not", |partial, flag, glob| {
+        let text = text(flag, &glob)?.to_owned();
+        partial.package(flag, &glob)?.exclude.push(text);
+        Ok(())
+    }),
+    Row::new("tree", "SRC", "Every file below a directory", |partial, flag, path| {
+        partial.path(flag, &path)
+    }),
+    Row::new("file", "SRC", "One file", |partial, flag, path| partial.path(flag, &path)),
+];
 
 fn megabytes(flag: &str, value: &OsStr) -> Result<u64> {
     Ok(number(flag, value, 0, u64::MAX)?.saturating_mul(MB))

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::request::CheckedPackage;
+use super::CheckRequest;
 use crate::error::Result;
 use crate::fs::{self, Input, Kind};
 use crate::layer::Checkpoint;
-use crate::layer::filter::from_package_root;
-use crate::layer::plan::shipped;
+use crate::layer::filter::{below_site_packages, from_package_root};
+use crate::layer::plan::{Kind as EntryKind, shipped};
+use crate::segment_file;
 
 /// A package with its sizes.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -20,9 +21,10 @@ pub(super) struct Package {
     pub(super) globs: BTreeMap<String, u64>,
 }
 
-/// Measures packages.
-pub(super) fn measure(packages: &[CheckedPackage], check: Checkpoint<'_>) -> Result<Vec<Package>> {
-    let measured = packages.iter().map(|given| {
+/// Measures the packages of a request.
+pub(super) fn measure(request: &CheckRequest, check: Checkpoint<'_>) -> Result<Vec<Package>> {
+    let mut by_name: BTreeMap<String, Package> = BTreeMap::new();
+    let measured = request.packages.iter().map(|given| {
         let mut package = Package { name: given.name.clone(), ..Package::default() };
         let filter = given.filter()?;
         for path in &given.paths {
@@ -42,10 +44,40 @@ pub(super) fn measure(packages: &[CheckedPackage], check: Checkpoint<'_>) -> Res
         }
         Ok(package)
     });
-    measured.collect()
+    let segments = request.segments.iter().map(|file| {
+        let plan = segment_file::contents(file)?;
+        let name = String::from_utf8_lossy(&plan.name).into_owned();
+        let mut package = Package { name, ..Package::default() };
+        for entry in &plan.entries {
+            if let EntryKind::Stored(bytes) = entry.kind {
+                // Only below it is a path in the image one that a glob of the tier could match.
+                match below_site_packages(&entry.dest) {
+                    Some(relative) => package.add(relative, bytes),
+                    None => package.bytes = package.bytes.saturating_add(bytes),
+                }
+            }
+        }
+        Ok(package)
+    });
+    for package in measured.chain(segments) {
+        let package: Package = package?;
+        by_name.entry(package.name.clone()).or_default().merge(package);
+    }
+    Ok(by_name.into_values().collect())
 }
 
 impl Package {
+    /// Takes in what another target gives of the same package.
+    fn merge(&mut self, other: Self) {
+        let Self { name, bytes, globs } = other;
+        self.name = name;
+        self.bytes = self.bytes.saturating_add(bytes);
+        for (glob, bytes) in globs {
+            let sum = self.globs.entry(glob).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+
     fn add(&mut self, relative: &[u8], bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
         let path = String::from_utf8_lossy(from_package_root(relative)).into_owned();

@@ -2,39 +2,89 @@
 
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::error::ErrorKind;
+use clap::{Args, Command, FromArgMatches as _};
 use tracing::level_filters::LevelFilter;
 
-use super::HINT;
+use super::describe::{self, Read};
 use crate::error::{Error, Result};
 use crate::flags;
 
-/// The startup flags, each of which has a value.
-pub(super) const STARTUP: [&str; 6] =
-    ["--jobs", "--cache-dir", "--cache-size", "--digest-attribute", "--log", "--trace"];
-
-/// The flags of commands that have no value.
-const WITHOUT_VALUE: [&str; 6] = ["--empty", "--directory", "--explain", "--json", "--help", "-h"];
+/// The default upper limit of the cache, in GiB.
+const CACHE_GIB: u64 = 20;
 
 /// The startup flags: none of them changes any byte of any output.
-#[derive(Debug)]
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Startup flags")]
 pub struct Startup {
     /// The number of members compressed at a time.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = OsStringValueParser::new().try_map(|value| jobs(&value)),
+        help = "Compression threads of the process [default: number of CPUs]"
+    )]
     pub jobs: NonZeroUsize,
     /// Where the cache is.
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_hint = clap::ValueHint::DirPath,
+        value_parser = OsStringValueParser::new().map(CacheDir::from),
+        help = "Where a worker keeps what it has built, or `none` [default: the output base]"
+    )]
     pub cache_dir: CacheDir,
     /// The cache's upper limit in bytes.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = OsStringValueParser::new().try_map(|value| bytes(&value)),
+        help = format!(
+            "The most it keeps; suffixes KiB, MiB, and GiB [default: {CACHE_GIB}GiB]"
+        )
+    )]
     pub cache_size: u64,
     /// The extended attribute that a layer's SHA-256 is written to, as 32 bytes: what Bazel's
     /// `--unix_digest_hash_attribute_name` reads in place of the file.
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Gives each layer its SHA-256 as an extended attribute of this name, for a Bazel \
+                started with --unix_digest_hash_attribute_name=NAME, which then does not read the \
+                layer to hash it"
+    )]
     pub digest_attribute: Option<OsString>,
     /// The least important kind of lines in the log.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_parser = PossibleValuesParser::new(LEVELS.map(|(name, _)| name)).map(|l| level(&l)),
+        hide_possible_values = true,
+        help = "What is said on standard error: off, warn, info (a line a layer, with what was \
+                slow), or debug (a line a package); a request of Bazel's with verbosity is told \
+                all about itself [default: warn]"
+    )]
     pub log: LevelFilter,
     /// The file of a trace, in which `%p` stands for the process's number.
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help = "Writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name stands for \
+                the process"
+    )]
     pub trace: Option<PathBuf>,
 }
+
+const LEVELS: [(&str, LevelFilter); 4] = [
+    ("off", LevelFilter::OFF),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+];
 
 /// Where the cache is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,7 +102,7 @@ impl Default for Startup {
         Self {
             jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             cache_dir: CacheDir::Default,
-            cache_size: 20 << 30,
+            cache_size: CACHE_GIB << 30,
             digest_attribute: None,
             log: LevelFilter::WARN,
             trace: None,
@@ -60,59 +110,50 @@ impl Default for Startup {
     }
 }
 
-impl Startup {
-    /// Takes in a flag, which is one of [`STARTUP`].
-    pub(super) fn set(&mut self, flag: &str, value: OsString) -> Result<()> {
-        match flag {
-            "--jobs" => self.jobs = jobs(&value)?,
-            "--cache-size" => self.cache_size = bytes(&value)?,
-            "--digest-attribute" => self.digest_attribute = Some(value),
-            "--log" => self.log = level(&value)?,
-            "--trace" => self.trace = Some(value.into()),
-            _ if value == "none" => self.cache_dir = CacheDir::None,
-            _ => self.cache_dir = CacheDir::At(value.into()),
-        }
-        Ok(())
-    }
-
-    /// Takes the startup flags from a command's arguments; gives the others.
-    pub(super) fn take_from(&mut self, arguments: Vec<OsString>) -> Result<Vec<OsString>> {
-        let mut others = Vec::with_capacity(arguments.len());
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let bytes = argument.as_bytes();
-            let equals = bytes.iter().position(|&byte| byte == b'=');
-            let name = &bytes[..equals.unwrap_or(bytes.len())];
-            let flag = STARTUP.into_iter().find(|flag| flag.as_bytes() == name);
-            match (flag, equals) {
-                (Some(flag), Some(at)) => {
-                    self.set(flag, OsString::from_vec(bytes[at + 1..].to_vec()))?;
-                }
-                (Some(flag), None) => {
-                    let missing = || Error::usage(format!("`{flag}` has no value")).hint(HINT);
-                    self.set(flag, arguments.next().ok_or_else(missing)?)?;
-                }
-                (None, Some(_)) => others.push(argument),
-                (None, None) => {
-                    let has_value = bytes.starts_with(b"--")
-                        && !WITHOUT_VALUE.iter().any(|flag| flag.as_bytes() == bytes);
-                    others.push(argument);
-                    if has_value {
-                        others.extend(arguments.next());
-                    }
-                }
-            }
-        }
-        Ok(others)
+impl From<OsString> for CacheDir {
+    fn from(typed: OsString) -> Self {
+        if typed == "none" { Self::None } else { Self::At(typed.into()) }
     }
 }
 
-fn level(value: &OsStr) -> Result<LevelFilter> {
-    let levels = [LevelFilter::OFF, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG];
-    let text = value.to_string_lossy();
-    levels.into_iter().find(|level| level.to_string() == text).ok_or_else(|| {
-        Error::usage(format!("--log: `{text}` is not off, warn, info, or debug")).hint(HINT)
-    })
+impl Startup {
+    /// The flags as clap describes them; none has to be given.
+    pub(super) fn command() -> Command {
+        // A value is whatever follows its flag, and of two the last one counts.
+        Self::augment_args_for_update(Command::new("startup"))
+            .mut_args(|flag| flag.allow_hyphen_values(true))
+            .args_override_self(true)
+    }
+
+    /// Reads arguments of a command that has the startup flags, and takes in those.
+    pub(super) fn read(
+        &mut self,
+        command: &Command,
+        arguments: impl IntoIterator<Item = OsString>,
+        hint: &str,
+    ) -> Result<Read> {
+        let arguments = std::iter::once("pylayer".into()).chain(arguments);
+        let matches = command.clone().try_get_matches_from(arguments);
+        let read = matches.and_then(|matches| {
+            self.update_from_arg_matches(&matches)?;
+            Ok(matches)
+        });
+        match read {
+            Ok(matches) => Ok(Read::Matches(matches)),
+            Err(error) => match error.kind() {
+                ErrorKind::DisplayHelp => Ok(Read::Help(describe::with_equals(&error.to_string()))),
+                ErrorKind::DisplayVersion => Ok(Read::Version(error.to_string())),
+                _ => Err(describe::refusal(&error, command, hint)),
+            },
+        }
+    }
+}
+
+fn level(name: &str) -> LevelFilter {
+    LEVELS
+        .into_iter()
+        .find_map(|(level, filter)| (level == name).then_some(filter))
+        .unwrap_or(LevelFilter::WARN)
 }
 
 fn jobs(value: &OsStr) -> Result<NonZeroUsize> {

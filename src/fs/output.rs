@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
 
-use super::Kind;
+use super::{Input, Kind};
 use crate::error::{Error, Fault, Result};
 
 /// Named temporary files that are neither published nor dropped yet.
@@ -69,6 +70,9 @@ impl Drop for Temporary {
         }
     }
 }
+
+/// How many bytes are copied between two looks at whether the output is still wanted.
+const COPY: usize = 16 << 20;
 
 /// What the names of temporary files begin and end with.
 const PREFIX: &str = ".pylayer-";
@@ -152,6 +156,22 @@ impl Output {
     /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|source| Error::io("cannot write", &self.target, source))
+    }
+
+    /// Appends the next bytes of a file, at most `length`, without them passing through this
+    /// process where the system can; gives how many, none at the file's end.
+    pub fn copy(&mut self, input: &mut Input, length: u64) -> Result<u64> {
+        let most = usize::try_from(length).unwrap_or(usize::MAX).min(COPY);
+        match rustix::fs::copy_file_range(&input.file, None, &self.file, None, most) {
+            Ok(copied) => Ok(copied as u64),
+            // Other file systems, or other kernels.
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let mut piece = vec![0; most.min(256 << 10)];
+                let read = input.read(&mut piece)?;
+                self.write(&piece[..read]).map(|()| read as u64)
+            }
+            Err(errno) => Err(Error::io("cannot write", &self.target, errno.into())),
+        }
     }
 
     /// Takes back all but the first `length` bytes.

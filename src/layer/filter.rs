@@ -179,7 +179,7 @@ pub(crate) fn from_package_root(relative: &[u8]) -> &[u8] {
 }
 
 /// The path from the first `site-packages` on the way.
-pub(super) fn below_site_packages(path: &[u8]) -> Option<&[u8]> {
+pub(crate) fn below_site_packages(path: &[u8]) -> Option<&[u8]> {
     const ROOT: &[u8] = b"site-packages";
     let mut start = 0;
     for component in path.split(|&byte| byte == b'/') {

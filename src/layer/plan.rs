@@ -1,5 +1,7 @@
 //! What goes into a layer, and in which order: names and links, no contents.
 
+mod overlap;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,6 +52,32 @@ pub struct PackagePlan {
     pub entries: Vec<Entry>,
     /// The wheels to take deflate streams from; none where the compression has no use for them.
     pub wheels: Vec<Arc<Path>>,
+    /// The directories that it asks for by name, with their permission bits.
+    pub directories: Vec<(Box<[u8]>, u32)>,
+    /// The file that holds its segment, if there is one.
+    pub segment: Option<SegmentRef>,
+}
+
+impl PackagePlan {
+    /// A package that gives nothing but directories.
+    pub fn without_entries(package: &Package) -> Self {
+        Self {
+            name: package.name.clone(),
+            entries: Vec::new(),
+            wheels: Vec::new(),
+            directories: package.sources.iter().filter_map(asked_directory).collect(),
+            segment: None,
+        }
+    }
+}
+
+/// Which of the files with finished segments holds a package.
+#[derive(Clone, Debug)]
+pub struct SegmentRef {
+    /// The file's number among them.
+    pub index: usize,
+    /// The file, as the request names it.
+    pub file: PathBuf,
 }
 
 /// One entry of a package.
@@ -70,6 +98,8 @@ pub enum Kind {
     File(Content),
     /// A regular file of no bytes.
     Empty,
+    /// A regular file of this many bytes in a finished segment.
+    Stored(u64),
     /// A symbolic link with this text.
     Symlink(Box<[u8]>),
 }
@@ -79,7 +109,7 @@ impl Entry {
     pub fn content(&self) -> Option<(&Content, PathBuf)> {
         match &self.kind {
             Kind::File(content) => Some((content, content.path(&self.dest))),
-            Kind::Empty | Kind::Symlink(_) => None,
+            Kind::Empty | Kind::Stored(_) | Kind::Symlink(_) => None,
         }
     }
 
@@ -87,7 +117,7 @@ impl Entry {
     pub fn path_in_tree(&self) -> &[u8] {
         match &self.kind {
             Kind::File(content) => content.path_in_tree(&self.dest),
-            Kind::Empty | Kind::Symlink(_) => &self.dest,
+            Kind::Empty | Kind::Stored(_) | Kind::Symlink(_) => &self.dest,
         }
     }
 
@@ -96,32 +126,15 @@ impl Entry {
         match &self.kind {
             Kind::File(content) => format!("`{}`", content.path(&self.dest).display()),
             Kind::Empty => "an empty file".to_owned(),
+            Kind::Stored(_) => "a file of a segment".to_owned(),
             Kind::Symlink(text) => format!("a link to `{}`", paths::as_path(text).display()),
-        }
-    }
-
-    /// Whether two entries for one place are the same entry: content, mode, and kind.
-    fn is_same(&self, other: &Self, check: Checkpoint<'_>) -> Result<bool> {
-        if self.mode != other.mode {
-            return Ok(false);
-        }
-        match (&self.kind, &other.kind) {
-            (Kind::Symlink(a), Kind::Symlink(b)) => return Ok(a == b),
-            (Kind::Symlink(_), _) | (_, Kind::Symlink(_)) => return Ok(false),
-            _ => {}
-        }
-        match (self.content(), other.content()) {
-            (None, None) => Ok(true),
-            (Some((content, _)), None) | (None, Some((content, _))) => Ok(content.size() == 0),
-            (Some((a, at)), Some((b, other))) => {
-                fs::same_content((a.open(&at)?, b.open(&other)?), check)
-            }
         }
     }
 }
 
-/// Plans a layer: walks its sources, settles its links, and puts everything in order.
-pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
+/// Plans a layer: walks its sources, settles its links, and puts everything in order, together with
+/// packages whose segments are finished.
+pub fn plan(spec: &LayerSpec, finished: Vec<PackagePlan>, check: Checkpoint<'_>) -> Result<Plan> {
     let places = Places::new(spec);
     let mut named: Vec<_> = spec.packages.iter().collect();
     named.sort_by(|a, b| a.name.cmp(&b.name));
@@ -146,18 +159,21 @@ pub fn plan(spec: &LayerSpec, check: Checkpoint<'_>) -> Result<Plan> {
         let mut entries: Vec<Entry> = found.by_ref().take(end - start).collect::<Result<_>>()?;
         entries.sort_by(|a, b| a.dest.cmp(&b.dest));
         start = end;
-        let wheels = if spec.compression.takes_wheels() { &*package.wheels } else { &[] };
+        let wheels = if spec.common.compression.takes_wheels() { &*package.wheels } else { &[] };
         let wheels = wheels.iter().map(|wheel| wheel.full().clone()).collect();
-        packages.push(PackagePlan { name: package.name.clone(), entries, wheels });
+        let directories = package.sources.iter().filter_map(asked_directory).collect();
+        let name = package.name.clone();
+        packages.push(PackagePlan { name, entries, wheels, directories, segment: None });
     }
-    deduplicate(&mut packages, check)?;
+    packages.extend(finished);
+    overlap::deduplicate(&mut packages, check)?;
+    let directories = directories(&packages, spec)?;
     packages.retain(|package| !package.entries.is_empty());
     packages.sort_by_cached_key(|package| {
-        let class = u64::BITS - segment::length(package, spec.attributes).leading_zeros();
+        let class = u64::BITS - segment::length(package, spec.common.attributes).leading_zeros();
         // Large packages change seldom, small ones often, and what follows a change is hashed again.
         (package.name.is_empty(), Reverse(class), package.name.clone())
     });
-    let directories = directories(&packages, spec)?;
     warn(spec, packages.is_empty() && directories.is_empty(), &mut warnings);
     Ok(Plan { directories, packages, warnings })
 }
@@ -176,12 +192,15 @@ fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
         for flag in filters.next().into_iter().flat_map(|filter| filter.unmatched()) {
             warnings.add(Warning::Glob, format!("{flag} of package `{name}`"));
         }
-        if spec.compression.takes_wheels() {
+        if spec.common.compression.takes_wheels() {
             continue;
         }
         for wheel in &package.wheels {
-            let what =
-                format!("{}: {} has no use for it", wheel.typed().display(), spec.compression);
+            let what = format!(
+                "{}: {} has no use for it",
+                wheel.typed().display(),
+                spec.common.compression
+            );
             warnings.add(Warning::Wheel, what);
         }
     }
@@ -231,73 +250,25 @@ fn entry(found: Found) -> Result<Entry> {
         (Mode::Fixed(mode), _) => mode,
         (Mode::Keep, Kind::File(content)) if !content.is_executable() => 0o644,
         (Mode::Keep, Kind::Empty) => 0o644,
-        (Mode::Keep, Kind::File(_) | Kind::Symlink(_)) => 0o755,
+        (Mode::Keep, Kind::File(_) | Kind::Stored(_) | Kind::Symlink(_)) => 0o755,
     };
     Ok(Entry { dest, mode, kind })
 }
 
-/// Whether it takes no more than a look to see that no two entries have one place: each package
-/// lies in a part of the image of its own.
-fn are_apart(packages: &[PackagePlan]) -> bool {
-    let mut ranges = Vec::with_capacity(packages.len());
-    for PackagePlan { entries, .. } in packages {
-        if !entries.is_sorted_by(|a, b| a.dest < b.dest) {
-            return false;
-        }
-        ranges.extend(entries.first().zip(entries.last()).map(|(a, b)| (&a.dest, &b.dest)));
-    }
-    ranges.sort();
-    ranges.is_sorted_by(|(_, last), (first, _)| last < first)
-}
-
-/// Leaves one entry at each place: of two that are the same, the first package's.
-fn deduplicate(packages: &mut [PackagePlan], check: Checkpoint<'_>) -> Result<()> {
-    if are_apart(packages) {
-        return Ok(());
-    }
-    let mut order: Vec<(&[u8], usize, usize)> = Vec::new();
-    for (package, plan) in packages.iter().enumerate() {
-        let entries = plan.entries.iter().enumerate();
-        order.extend(entries.map(|(entry, planned)| (&*planned.dest, package, entry)));
-    }
-    order.sort();
-    let mut dropped = BTreeSet::new();
-    let mut kept = 0;
-    for next in 1..order.len() {
-        let ((place, ..), (other, package, entry)) = (order[kept], order[next]);
-        if place != other {
-            kept = next;
-            continue;
-        }
-        let (_, first_package, first_entry) = order[kept];
-        let first = &packages[first_package].entries[first_entry];
-        let second = &packages[package].entries[entry];
-        if !first.is_same(second, check)? {
-            let what =
-                format!("two different entries, {} and {}, for", first.origin(), second.origin());
-            return Err(Error::input(what)
-                .at(paths::as_path(place))
-                .hint("content, mode, and kind must be equal; leave one of them out"));
-        }
-        dropped.insert((package, entry));
-    }
-    for (package, plan) in packages.iter_mut().enumerate() {
-        let mut entry = 0..;
-        plan.entries.retain(|_| !entry.next().is_some_and(|at| dropped.contains(&(package, at))));
-    }
-    Ok(())
+/// The directory that a source asks for by name, with its permission bits.
+fn asked_directory(source: &Source) -> Option<(Box<[u8]>, u32)> {
+    let mode = match source.mode {
+        Mode::Fixed(mode) => mode,
+        Mode::Keep => 0o755,
+    };
+    matches!(source.what, What::Directory).then(|| (source.to.bytes().into(), mode))
 }
 
 /// All directories that the entries need, or that are asked for by name.
 fn directories(packages: &[PackagePlan], spec: &LayerSpec) -> Result<Vec<Directory>> {
     let mut needed: BTreeMap<&[u8], Option<u32>> = BTreeMap::new();
-    let asked = spec.packages.iter().flat_map(|package| &package.sources);
-    for source in asked.filter(|source| matches!(source.what, What::Directory)) {
-        let mode = match source.mode {
-            Mode::Fixed(mode) => mode,
-            Mode::Keep => 0o755,
-        };
-        let path = source.to.bytes();
+    for (path, mode) in packages.iter().flat_map(|package| &package.directories) {
+        let (path, mode) = (&**path, *mode);
         if !path.is_empty()
             && let Some(Some(other)) = needed.insert(path, Some(mode))
             && other != mode

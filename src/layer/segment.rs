@@ -9,7 +9,7 @@ use super::tar::{self, Header, Kind};
 use super::wheel::{Stream, Wheels};
 use super::{Checkpoint, paths};
 use crate::digest::{ContentHasher, Digest, Function};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::fs::Input;
 
 /// The most bytes read from a file at once: they are hashed while the cache still holds them.
@@ -82,6 +82,9 @@ pub fn write_package(
         match &entry.kind {
             plan::Kind::Empty => write_header(Kind::File { size: 0 }, sink)?,
             plan::Kind::Symlink(target) => write_header(Kind::Symlink { target }, sink)?,
+            plan::Kind::Stored(_) => {
+                return Err(Error::new(Fault::Internal, "a finished segment is built again"));
+            }
             plan::Kind::File(content) => {
                 let path = content.path(&entry.dest);
                 let file = Reading::start(content.open(&path), hash, check);
@@ -115,16 +118,24 @@ pub fn write_package(
 pub fn length(package: &PackagePlan, attributes: Attributes) -> u64 {
     let mut bytes = Vec::new();
     let lengths = package.entries.iter().map(|entry| {
-        let (kind, size) = match &entry.kind {
-            plan::Kind::Empty => (Kind::File { size: 0 }, 0),
-            plan::Kind::Symlink(target) => (Kind::Symlink { target }, 0),
-            plan::Kind::File(content) => (Kind::File { size: content.size() }, content.size()),
-        };
         bytes.clear();
-        header(entry, kind, attributes).write_to(&mut bytes);
+        let size = write_header(entry, attributes, &mut bytes);
         bytes.len() as u64 + size + tar::padding(size) as u64
     });
     lengths.sum()
+}
+
+/// Appends the header blocks of an entry as it was planned; gives the length of its content, in
+/// bytes.
+pub fn write_header(entry: &Entry, attributes: Attributes, bytes: &mut Vec<u8>) -> u64 {
+    let (kind, size) = match &entry.kind {
+        plan::Kind::Empty => (Kind::File { size: 0 }, 0),
+        &plan::Kind::Stored(size) => (Kind::File { size }, size),
+        plan::Kind::Symlink(target) => (Kind::Symlink { target }, 0),
+        plan::Kind::File(content) => (Kind::File { size: content.size() }, content.size()),
+    };
+    header(entry, kind, attributes).write_to(bytes);
+    size
 }
 
 /// Writes a layer's tail.

@@ -42,12 +42,12 @@ impl Targets {
 /// One layer.
 #[derive(Debug)]
 pub struct LayerSpec {
-    /// How the blob is compressed.
-    pub compression: Compression,
-    /// What all entries have in common.
-    pub attributes: Attributes,
+    /// What all segments have in common.
+    pub common: Common,
     /// The packages, in any order, each name once.
     pub packages: Vec<Package>,
+    /// Files that hold one finished package each.
+    pub segments: Vec<SourcePath>,
     /// What other layers deliver.
     pub elsewhere: Vec<Elsewhere>,
     /// Directories that the base image owns, with all above them.
@@ -84,6 +84,15 @@ impl Outputs {
     pub(super) fn contains_path(&self, path: &Path) -> bool {
         path.file_name().is_some_and(|name| self.contains(fs::folder(path), name))
     }
+}
+
+/// What all segments of a layer have in common.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Common {
+    /// How their members are compressed.
+    pub compression: Compression,
+    /// Owner, group, and time of their entries.
+    pub attributes: Attributes,
 }
 
 /// What all entries of a layer have in common.
@@ -222,9 +231,15 @@ impl LayerSpec {
     /// A layer of these packages, all else as it is by default.
     pub fn of(packages: Vec<Package>) -> Self {
         let (compression, attributes) = (Compression::default(), Attributes::default());
-        let (elsewhere, base_directories) = (Vec::new(), Vec::new());
-        let (directory, outputs) = (PathBuf::new(), Outputs::default());
-        Self { compression, attributes, packages, elsewhere, base_directories, directory, outputs }
+        Self {
+            common: Common { compression, attributes },
+            packages,
+            segments: Vec::new(),
+            elsewhere: Vec::new(),
+            base_directories: Vec::new(),
+            directory: PathBuf::new(),
+            outputs: Outputs::default(),
+        }
     }
 }
 

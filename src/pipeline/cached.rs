@@ -1,10 +1,11 @@
-//! Segments from the cache. What is not hashed is only copied; of what is, one piece is read and
-//! unpacked while the one before is written and hashed.
+//! Segments from the cache and from files. What is not hashed is only copied; of what is, one piece
+//! is read and unpacked while the one before is written and hashed.
 
 use super::queue::CompressionQueue;
 use crate::cache::Segment;
 use crate::error::Result;
 use crate::layer::compress::Unpacking;
+use crate::segment_file::{HeaderCheck, Reader};
 use crate::workers::BufferLease;
 
 /// How much is copied at a time: enough for BLAKE3's widest path, little enough for the processor's
@@ -14,9 +15,41 @@ const PIECE: usize = 256 << 10;
 /// How much is unpacked at a time: enough to be worth handing over from thread to thread.
 const UNPACKED: usize = 2 << 20;
 
+/// A finished segment, to be read once.
+pub(super) enum Finished {
+    /// From the cache, which may have lost it.
+    Cached(Segment),
+    /// From a file.
+    File(Box<Reader>),
+}
+
+impl Finished {
+    /// The length of each member, compressed and uncompressed, in bytes.
+    fn lengths(&self) -> &[(u32, u32)] {
+        match self {
+            Self::Cached(segment) => &segment.facts().members,
+            Self::File(reader) => reader.lengths(),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Cached(segment) => Ok(segment.read(buffer)),
+            Self::File(reader) => reader.read(buffer),
+        }
+    }
+
+    fn finish(self) -> bool {
+        match self {
+            Self::Cached(segment) => segment.finish(),
+            Self::File(reader) => reader.finish(),
+        }
+    }
+}
+
 /// A segment that is being unpacked.
 struct Fetch {
-    segment: Segment,
+    segment: Finished,
     unpacking: Unpacking,
     /// What was read and, from an index on, had no room when it was unpacked.
     rest: Vec<u8>,
@@ -37,21 +70,25 @@ impl Piece {
 
 impl Fetch {
     /// Fetches the next piece, which is empty at the end; none if it is damaged.
-    fn next(&mut self, lease: &mut BufferLease) -> Option<Piece> {
+    fn next(&mut self, lease: &mut BufferLease) -> Result<Option<Piece>> {
         let Self { segment, unpacking, rest, at } = self;
         while *at < rest.len() {
-            let (taken, content) = unpacking.unpack(&rest[*at..], lease.both().0)?;
+            let Some((taken, content)) = unpacking.unpack(&rest[*at..], lease.both().0) else {
+                return Ok(None);
+            };
             *at += taken;
             if content > 0 {
-                return Some(Piece { compressed: 0, content });
+                return Ok(Some(Piece { compressed: 0, content }));
             }
         }
         let (content, output) = lease.both();
-        let compressed = segment.read(&mut output[..UNPACKED]);
+        let compressed = segment.read(&mut output[..UNPACKED])?;
         let read = &output[..compressed];
-        let (taken, content) = unpacking.unpack(read, content)?;
+        let Some((taken, content)) = unpacking.unpack(read, content) else {
+            return Ok(None);
+        };
         (*rest, *at) = (read[taken..].to_vec(), 0);
-        Some(Piece { compressed, content })
+        Ok(Some(Piece { compressed, content }))
     }
 
     /// Whether all is there and as it was stored.
@@ -61,25 +98,47 @@ impl Fetch {
 }
 
 impl CompressionQueue<'_> {
-    /// Appends a segment from the cache; false, and nothing appended, if it is damaged.
-    pub(super) fn append(&mut self, segment: Segment) -> Result<bool> {
+    /// Appends a finished segment; false, and nothing appended, if it is damaged, or not what
+    /// `headers` expects as far as it is unpacked.
+    pub(super) fn append(
+        &mut self,
+        segment: Finished,
+        headers: Option<HeaderCheck<'_>>,
+    ) -> Result<bool> {
         let before = self.stand()?;
-        let sound =
-            if self.writer.is_hashing() { self.unpack(segment)? } else { self.copy(segment)? };
+        let sound = if self.writer.is_hashing() {
+            self.unpack(segment, headers)?
+        } else {
+            self.copy(segment)?
+        };
         if !sound {
             self.rewind(before)?;
         }
         Ok(sound)
     }
 
-    fn copy(&mut self, mut segment: Segment) -> Result<bool> {
-        if let Some(bytes) = segment.whole() {
+    fn copy(&mut self, mut segment: Finished) -> Result<bool> {
+        if let Finished::Cached(segment) = &segment
+            && let Some(bytes) = segment.whole()
+        {
             return self.writer.write(bytes).map(|()| true);
+        }
+        if let Finished::File(reader) = &mut segment
+            && let Some((input, left)) = reader.unseen()
+        {
+            while *left > 0 {
+                match self.writer.copy(input, *left)? {
+                    0 => return Err(input.changed()),
+                    length => *left -= length,
+                }
+                self.turn.check()?;
+            }
+            return Ok(segment.finish());
         }
         // Not a lease: what is known does not wait for what is compressed.
         let mut piece = vec![0; PIECE];
         loop {
-            match segment.read(&mut piece) {
+            match segment.read(&mut piece)? {
                 0 => return Ok(segment.finish()),
                 length => self.writer.write(&piece[..length])?,
             }
@@ -87,15 +146,15 @@ impl CompressionQueue<'_> {
         }
     }
 
-    fn unpack(&mut self, segment: Segment) -> Result<bool> {
-        let unpacking = Unpacking::new(self.compression, segment.facts().members.clone());
+    fn unpack(&mut self, segment: Finished, mut headers: Option<HeaderCheck<'_>>) -> Result<bool> {
+        let unpacking = Unpacking::new(self.compression, segment.lengths().to_vec());
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
         // The one that is kept may be the last that there is.
         let mut lease = self.lease.take().map_or_else(|| self.turn.lease(), Ok)?;
         let mut fetched: Option<(BufferLease, Piece)> = None;
         loop {
             let work = move |lease: &mut BufferLease| {
-                let piece = fetch.next(lease);
+                let piece = fetch.next(lease)?;
                 Ok((fetch, piece))
             };
             let ticket = self.turn.submit(lease, work);
@@ -108,7 +167,11 @@ impl CompressionQueue<'_> {
                 return Ok(false);
             };
             if piece.is_empty() {
-                return Ok(fetch.finish());
+                return Ok(fetch.finish() && headers.is_none_or(|headers| headers.is_complete()));
+            }
+            let content = &done.input()[..piece.content];
+            if headers.as_mut().is_some_and(|headers| !headers.update(content)) {
+                return Ok(false);
             }
             // One who has a buffer may not wait for another: then the same one serves again.
             lease = if let Some(other) = self.turn.try_lease() {
@@ -141,6 +204,7 @@ mod tests {
     use crate::cache::{Cache, KeyBuilder, Lookup};
     use crate::cancel::CancelCheck;
     use crate::layer::compress::{Compression, HEADER, MEMBER};
+    use crate::sync::once;
     use crate::workers::WorkerPool;
 
     /// A member of zeros, as it may be taken from a wheel.
@@ -157,6 +221,10 @@ mod tests {
 
     #[test]
     fn a_segment_ends_where_all_is_unpacked_and_nowhere_before() {
+        once(unpack_and_compare);
+    }
+
+    fn unpack_and_compare() {
         let stored = |length| (member(length, flate2::Compression::none()), length);
         let packed = |length| (member(length, flate2::Compression::best()), length);
         // The content of the first two fills what there is room for, and their bytes what is read
@@ -181,15 +249,16 @@ mod tests {
         let key = KeyBuilder::new("test").finish();
         cache.store(&key, recording);
         let Lookup::Hit(segment) = cache.segment(&key) else { panic!("it was stored") };
+        let segment = Finished::Cached(segment);
 
-        let lengths = segment.facts().members.clone();
+        let lengths = segment.lengths().to_vec();
         let unpacking = Unpacking::new(Compression::Gzip(6), lengths);
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
         let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
         let mut lease = pool.turn(CancelCheck::default()).lease().unwrap();
         let (mut compressed, mut content) = (0, 0);
         loop {
-            let piece = fetch.next(&mut lease).unwrap();
+            let piece = fetch.next(&mut lease).unwrap().unwrap();
             if piece.is_empty() {
                 break;
             }

@@ -9,17 +9,9 @@ use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::Result;
 use crate::fs::Input;
 use crate::layer::Checkpoint;
-use crate::layer::compress::Compression;
 use crate::layer::plan::{Entry, Kind, PackagePlan};
-use crate::layer::spec::Attributes;
+use crate::layer::spec::{Attributes, Common};
 use crate::layer::wheel;
-
-/// What all segments of a layer have in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Common {
-    pub(super) compression: Compression,
-    pub(super) attributes: Attributes,
-}
 
 /// The key of a package whose files and then wheels have these contents, in order, by this function.
 pub(super) fn segment(
@@ -29,6 +21,11 @@ pub(super) fn segment(
     digests: &[Digest],
 ) -> Key {
     by(segment_builder(package, common, digests), function)
+}
+
+/// The key of a segment that a file holds, by what stands for all its bytes.
+pub(super) fn of_file(seal: &[u8; 32]) -> Key {
+    KeyBuilder::new("segment file").bytes(seal).finish()
 }
 
 /// The keys of a package whose files and then wheels have these digests, by whichever function:
@@ -53,7 +50,8 @@ fn by(builder: KeyBuilder, function: Function) -> Key {
 
 /// Destructured without `..`: a field that is added has to be considered here.
 fn segment_builder(package: &PackagePlan, common: Common, digests: &[Digest]) -> KeyBuilder {
-    let PackagePlan { name: _never_in_the_bytes, entries, wheels } = package;
+    let PackagePlan { name: _never_in_the_bytes, entries, wheels, directories: _, segment: _ } =
+        package;
     let Common { compression, attributes } = common;
     let Attributes { owner, group, mtime } = attributes;
     let mut key = KeyBuilder::new("segment")
@@ -70,7 +68,7 @@ fn segment_builder(package: &PackagePlan, common: Common, digests: &[Digest]) ->
     for Entry { dest, mode, kind } in entries {
         key = key.bytes(dest).number((*mode).into());
         key = match kind {
-            Kind::Empty => key.number(0),
+            Kind::Empty | Kind::Stored(_) => key.number(0),
             Kind::Symlink(text) => key.number(1).bytes(text),
             Kind::File(content) => {
                 let digest = digests.next().map_or(&[][..], |digest| digest.bytes());

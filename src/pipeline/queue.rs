@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::BuildContext;
 use super::writer::{LayerWriter, Position};
-use crate::cache::{Flight, Key};
+use crate::cache::{Facts, Flight, Key};
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs::Output;
@@ -13,6 +13,7 @@ use crate::layer::compress::{self, Compression, MEMBER, Part};
 use crate::layer::metadata::Blob;
 use crate::layer::segment::Sink;
 use crate::layer::wheel::Stream;
+use crate::segment_file::Members;
 use crate::workers::{BufferLease, Ticket, Turn};
 
 /// Hash what was read while it is still in the processor's cache, but not in crumbs.
@@ -52,9 +53,9 @@ enum Step {
     /// A buffer that is being compressed, and the lengths of its members.
     Members(Ticket<Vec<(usize, usize)>>),
     /// From here on members are recorded for the cache.
-    Record(Flight),
+    Record(Option<Flight>),
     /// The recorded members are this segment.
-    Store(Key),
+    Store(Option<Key>),
     /// The archive's hash stands so where the members before end.
     Checkpoint(Key, Hasher),
 }
@@ -117,12 +118,12 @@ impl<'a> CompressionQueue<'a> {
     }
 
     /// Records what follows, until [`store`](Self::store).
-    pub(super) fn record(&mut self, flight: Flight) -> Result<()> {
+    pub(super) fn record(&mut self, flight: Option<Flight>) -> Result<()> {
         self.enqueue(Step::Record(flight))
     }
 
     /// Stores what was recorded, once it is all written.
-    pub(super) fn store(&mut self, key: Key) -> Result<()> {
+    pub(super) fn store(&mut self, key: Option<Key>) -> Result<()> {
         self.enqueue(Step::Store(key))
     }
 
@@ -168,6 +169,17 @@ impl<'a> CompressionQueue<'a> {
         Ok((output, written, blob.map(|blob| Hashes { archive: self.archive, blob })))
     }
 
+    /// The finished members of one segment.
+    pub(super) fn finish_segment(mut self) -> Result<(Output, Members)> {
+        self.release()?;
+        let members = self
+            .writer
+            .last()
+            .map(|Facts { blob, members }| Members { hash: *blob, lengths: members.clone() });
+        let members = members.unwrap_or_else(Members::none);
+        Ok((self.writer.finish().0, members))
+    }
+
     fn enqueue(&mut self, step: Step) -> Result<()> {
         self.steps.push_back(step);
         while self.steps.front().is_some_and(|step| !matches!(step, Step::Members(_))) {
@@ -189,7 +201,7 @@ impl<'a> CompressionQueue<'a> {
                 }
             }
             Some(Step::Record(flight)) => self.writer.record(flight),
-            Some(Step::Store(key)) => self.writer.store(&key),
+            Some(Step::Store(key)) => self.writer.store(key.as_ref()),
             Some(Step::Checkpoint(key, archive)) => {
                 if let Some(blob) = self.writer.blob() {
                     let hashes = Hashes { archive, blob: blob.clone() };

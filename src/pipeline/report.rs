@@ -21,6 +21,8 @@ pub enum Source {
     Built(Why),
     /// It was built, and there is no cache.
     Alone,
+    /// A segment file.
+    File,
 }
 
 /// The packages of a layer and where each came from.
@@ -51,6 +53,7 @@ impl Package {
             }
             Source::Built(Why::Damaged) => "built: the cached segment was damaged",
             Source::Alone => "built: there is no cache",
+            Source::File => "from a segment file",
         }
     }
 
@@ -89,8 +92,9 @@ impl Report {
 
     /// How many segments were found in the cache, and how many were not.
     pub fn counts(&self) -> (u64, u64) {
-        let built = self.packages.iter().filter(|package| package.is_built()).count();
-        ((self.packages.len() - built) as u64, built as u64)
+        let count = |of: &dyn Fn(&&Package) -> bool| self.packages.iter().filter(of).count() as u64;
+        let hit = |package: &&Package| matches!(package.source, Source::Memory | Source::Disk);
+        (count(&hit), count(&|package| package.is_built()))
     }
 
     /// A line a package: where it came from.

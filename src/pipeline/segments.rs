@@ -1,4 +1,4 @@
-//! Where a layer's segments come from: the cache, or built and stored there.
+//! Where a layer's segments come from: files that hold them, the cache, or built and stored there.
 //!
 //! A layer is tried twice at most. At first the cache is believed about hashes too: of a layer
 //! whose borders it knows, only what follows the last of them is hashed. Should a segment then
@@ -7,14 +7,15 @@
 
 use tracing::debug_span;
 
-use super::keys::{self, Common};
+use super::cached::Finished;
+use super::keys;
 use super::queue::{CompressionQueue, Hashes};
-use super::{BuildContext, Report, Source};
+use super::{BuildContext, Layer, Report, Source};
 use crate::cache::{Cache, Flight, Key, Lookup, Start, Why};
 use crate::error::{Error, Fault, Result};
 use crate::fs::Output;
 use crate::layer::metadata::Blob;
-use crate::layer::plan::{PackagePlan, Plan};
+use crate::layer::plan::PackagePlan;
 use crate::layer::segment::{self, Sink as _};
 use crate::layer::wheel::Wheels;
 use crate::observe::Stopwatch;
@@ -25,8 +26,7 @@ const STRIDE: u64 = 4 << 20;
 
 /// A layer that is assembled with the help of a cache.
 pub(super) struct Segments<'a> {
-    plan: &'a Plan,
-    common: Common,
+    layer: &'a Layer,
     context: &'a BuildContext<'a>,
     cache: &'a Cache,
     /// The keys of each package, the likeliest first.
@@ -35,14 +35,13 @@ pub(super) struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     pub(super) fn new(
-        plan: &'a Plan,
-        common: Common,
+        layer: &'a Layer,
         context: &'a BuildContext<'a>,
         cache: &'a Cache,
     ) -> Result<Self> {
-        let keys = plan.packages.iter().map(|package| candidates(package, common, context));
+        let keys = layer.plan.packages.iter().map(|package| candidates(package, layer, context));
         let keys = keys.collect::<Result<_>>()?;
-        Ok(Self { plan, common, context, cache, keys })
+        Ok(Self { layer, context, cache, keys })
     }
 
     /// Assembles the layer.
@@ -67,17 +66,17 @@ impl<'a> Segments<'a> {
         believe: bool,
         report: &mut Report,
     ) -> Result<(Output, Option<Blob>)> {
-        let attributes = self.common.attributes;
-        let head = segment::head(&self.plan.directories, attributes);
-        let mut border = keys::first_border(self.common, &head);
+        let Layer { plan, common, .. } = self.layer;
+        let head = segment::head(&plan.directories, common.attributes);
+        let mut border = keys::first_border(*common, &head);
         let known = if believe { self.last_known(border) } else { None };
         let mut blob =
-            CompressionQueue::new(output, self.common.compression, self.context, known.is_none());
+            CompressionQueue::new(output, common.compression, self.context, known.is_none());
         blob.write(&head)?;
         blob.end_segment()?;
 
         let mut last_border = 0;
-        for (index, package) in self.plan.packages.iter().enumerate() {
+        for (index, package) in plan.packages.iter().enumerate() {
             let key = self.segment(index, package, &mut blob, report)?;
             if !blob.writer.is_hashing() && Some(&key) != self.keys[index].first() {
                 let (output, ..) = blob.finish()?;
@@ -119,7 +118,7 @@ impl<'a> Segments<'a> {
     }
 
     /// Appends a package's segment; gives the key that it really has.
-    fn segment(
+    pub(super) fn segment(
         &self,
         index: usize,
         package: &PackagePlan,
@@ -127,6 +126,11 @@ impl<'a> Segments<'a> {
         report: &mut Report,
     ) -> Result<Key> {
         let (_span, watch) = (super::span(package).entered(), Stopwatch::start());
+        if let Some(file) = &package.segment {
+            self.layer.append_file(file.index, package, blob, Some(self.cache))?;
+            report.add(package, Source::File, watch.elapsed());
+            return Ok(self.keys[index][0]);
+        }
         let mut why = Why::Unknown;
         let mut flight: Option<Flight> = None;
         loop {
@@ -154,8 +158,8 @@ impl<'a> Segments<'a> {
                 }
                 let BuildContext { check, functions, claims, .. } = *self.context;
                 let function = functions.guess();
-                blob.record(flight)?;
-                let attributes = self.common.attributes;
+                blob.record(Some(flight))?;
+                let attributes = self.layer.common.attributes;
                 let wheels = Wheels::open(&package.wheels, check)?;
                 let mut digests = segment::write_package(
                     package,
@@ -173,8 +177,8 @@ impl<'a> Segments<'a> {
                     super::finish_wheels(&wheels, report)?;
                 }
                 functions.learn(package, claims, (function, &digests), check)?;
-                let key = keys::segment(package, self.common, function, &digests);
-                blob.store(key)?;
+                let key = keys::segment(package, self.layer.common, function, &digests);
+                blob.store(Some(key))?;
                 report.add(package, Source::Built(why), watch.elapsed());
                 return Ok(key);
             }
@@ -194,7 +198,9 @@ impl<'a> Segments<'a> {
                 Lookup::Miss(Why::Damaged) => *why = Why::Damaged,
                 Lookup::Hit(segment) => {
                     let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
-                    if blob.append(segment)? {
+                    let facts = segment.facts().clone();
+                    if blob.append(Finished::Cached(segment), None)? {
+                        blob.writer.appended(facts);
                         if at > 0 {
                             self.context.functions.guess_otherwise();
                         }
@@ -221,13 +227,16 @@ enum Known {
 /// a guess, for they do not say; what is not claimed is read.
 fn candidates(
     package: &PackagePlan,
-    common: Common,
+    layer: &Layer,
     context: &BuildContext<'_>,
 ) -> Result<Vec<Key>> {
+    if let Some(file) = &package.segment {
+        return Ok(vec![keys::of_file(layer.files[file.index].seal())]);
+    }
     let BuildContext { claims, functions, check, .. } = *context;
     let guess = functions.guess();
     let (digests, all_claimed) = keys::contents(package, claims, guess, check)?;
-    let keys = keys::segments(package, common, guess, &digests);
+    let keys = keys::segments(package, layer.common, guess, &digests);
     let likely = if all_claimed && !digests.is_empty() { 2 } else { 1 };
     Ok(keys[..likely].to_vec())
 }

@@ -2,10 +2,10 @@
 //! cache.
 
 use super::BuildContext;
-use crate::cache::{Cache, Flight, Key, Mark, Recording};
+use crate::cache::{Cache, Facts, Flight, Key, Mark, Recording};
 use crate::digest::Hasher;
 use crate::error::Result;
-use crate::fs::Output;
+use crate::fs::{Input, Output};
 
 /// A blob that grows by finished members.
 pub(super) struct LayerWriter<'a> {
@@ -15,12 +15,14 @@ pub(super) struct LayerWriter<'a> {
     blob: Option<Hasher>,
     cache: Option<&'a Cache>,
     recorder: Option<SegmentRecorder>,
+    /// What is known about the segment that was finished last.
+    last: Option<Facts>,
 }
 
 /// A segment that is recorded for the cache as it is written.
 struct SegmentRecorder {
     recording: Recording,
-    flight: Flight,
+    flight: Option<Flight>,
 }
 
 /// Where a blob stood: what is appended after it can be taken back.
@@ -33,7 +35,7 @@ pub(super) struct Position {
 impl<'a> LayerWriter<'a> {
     pub(super) fn new(output: Output, context: &BuildContext<'a>, hashing: bool) -> Self {
         let blob = hashing.then(Hasher::default);
-        Self { output, written: 0, blob, cache: context.cache, recorder: None }
+        Self { output, written: 0, blob, cache: context.cache, recorder: None, last: None }
     }
 
     /// Whether what is written is hashed.
@@ -52,19 +54,30 @@ impl<'a> LayerWriter<'a> {
     }
 
     /// Records what follows, until [`store`](Self::store).
-    pub(super) fn record(&mut self, flight: Flight) {
-        let recording = self.cache.map(Cache::record);
-        self.recorder = recording.map(|recording| SegmentRecorder { recording, flight });
+    pub(super) fn record(&mut self, flight: Option<Flight>) {
+        let recording = self.cache.map_or_else(Recording::default, Cache::record);
+        self.recorder = Some(SegmentRecorder { recording, flight });
     }
 
-    /// Stores what was recorded.
-    pub(super) fn store(&mut self, key: &Key) {
-        if let (Some(cache), Some(SegmentRecorder { recording, flight })) =
-            (self.cache, self.recorder.take())
-        {
-            cache.store(key, recording);
+    /// Ends the segment that is recorded, and stores it under a key.
+    pub(super) fn store(&mut self, key: Option<&Key>) {
+        if let Some(SegmentRecorder { recording, flight }) = self.recorder.take() {
+            self.last = Some(match (self.cache, key) {
+                (Some(cache), Some(key)) => cache.store(key, recording),
+                _ => recording.facts(),
+            });
             drop(flight);
         }
+    }
+
+    /// Says that a segment of which this is known was appended.
+    pub(super) fn appended(&mut self, facts: Facts) {
+        self.last = Some(facts);
+    }
+
+    /// What is known about the segment that was finished last.
+    pub(super) fn last(&self) -> Option<&Facts> {
+        self.last.as_ref()
     }
 
     /// Stores where the hashes stand.
@@ -86,11 +99,20 @@ impl<'a> LayerWriter<'a> {
         self.output.write(bytes)
     }
 
+    /// Appends bytes of a file that are neither hashed nor recorded.
+    pub(super) fn copy(&mut self, input: &mut Input, length: u64) -> Result<u64> {
+        let copied = self.output.copy(input, length)?;
+        self.written += copied;
+        Ok(copied)
+    }
+
     /// Says that a member of this length, compressed and uncompressed in bytes, is written.
     pub(super) fn end_member(&mut self, compressed: u64, uncompressed: u64) {
         if let Some(SegmentRecorder { recording, flight }) = &mut self.recorder {
             recording.member(compressed, uncompressed);
-            flight.progress();
+            if let Some(flight) = flight {
+                flight.progress();
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Room for some of a layer's bytes before and after compression.
 
+use std::sync::Arc;
+
 use memmap2::MmapMut;
 
-use super::BufferLease;
+use super::{Shared, lock};
 use crate::error::{Error, Fault, Result};
 use crate::layer::compress::MEMBER;
 
@@ -44,7 +46,18 @@ fn map(length: usize) -> Result<MmapMut> {
     })
 }
 
+/// Buffers to work with; they go back to the pool when dropped.
+#[derive(Debug)]
+pub struct BufferLease {
+    buffers: Option<Buffers>,
+    shared: Arc<Shared>,
+}
+
 impl BufferLease {
+    pub(super) fn new(buffers: Buffers, shared: &Arc<Shared>) -> Self {
+        Self { buffers: Some(buffers), shared: shared.clone() }
+    }
+
     fn buffers(&mut self) -> &mut Buffers {
         match &mut self.buffers {
             Some(buffers) => buffers,
@@ -66,5 +79,13 @@ impl BufferLease {
     pub fn both(&mut self) -> (&mut [u8], &mut [u8]) {
         let Buffers { input, output } = self.buffers();
         (input, output)
+    }
+}
+
+impl Drop for BufferLease {
+    fn drop(&mut self) {
+        if let Some(buffers) = self.buffers.take() {
+            self.shared.give_back(&mut lock(&self.shared.state), buffers);
+        }
     }
 }

@@ -10,6 +10,7 @@ mod image;
 mod json;
 mod odd;
 mod rebuild;
+mod remote;
 mod rules_python;
 mod same_bytes;
 mod scene;

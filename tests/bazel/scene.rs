@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xtask::bazel::{Action, Bazel, Build, Layer};
 
-/// The mnemonics of all actions that make layers.
-pub(crate) const MNEMONICS: [&str; 3] = ["PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
+/// The mnemonics of all actions that make layers, or parts of them.
+pub(crate) const MNEMONICS: [&str; 4] =
+    ["PyImageSegment", "PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
 
 /// Bazel in a workspace, one at a time.
 pub(crate) struct Scene {

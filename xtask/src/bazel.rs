@@ -67,6 +67,11 @@ impl Action {
         ["PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"].contains(&&*self.mnemonic)
     }
 
+    /// Whether it made a package's segment, for layers of several packages.
+    pub fn is_segment(&self) -> bool {
+        self.mnemonic == "PyImageSegment"
+    }
+
     /// Whether it made this file, which may be named by its absolute path.
     pub fn made(&self, file: &Path) -> bool {
         self.outputs.iter().any(|output| file.ends_with(output))

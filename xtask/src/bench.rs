@@ -9,6 +9,7 @@ mod page;
 mod plot;
 mod programs;
 mod rebuilds;
+mod segments;
 
 use crate::project::Project;
 use crate::shell::{Result, failure};
@@ -26,6 +27,7 @@ const NEEDS: &[install::Need] = &[install::CC, install::BSDTAR, install::PYTHON,
 enum Part {
     Cold,
     Cache,
+    Segments,
     Images,
     Rebuilds,
 }
@@ -33,6 +35,7 @@ enum Part {
 const PARTS: &[(&str, Part)] = &[
     ("cold", Part::Cold),
     ("cache", Part::Cache),
+    ("segments", Part::Segments),
     ("images", Part::Images),
     ("rebuilds", Part::Rebuilds),
 ];
@@ -80,6 +83,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
         match part {
             Part::Cold => cold::run(project, &worker, options.runs, &mut page)?,
             Part::Cache => cache::run(project, &worker, &mut page)?,
+            Part::Segments => segments::run(project, &worker, &mut page)?,
             Part::Images => images::run(project, &worker, 1, &mut page)?,
             Part::Rebuilds => rebuilds::run(project, &worker, &mut page)?,
         }

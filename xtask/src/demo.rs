@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::bazel::{self, Bazel, Build, Layer};
+use crate::bazel::{self, Action, Bazel, Build, Layer};
 use crate::blob::{self, Contents};
 use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
@@ -46,10 +46,14 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     workspace::copy(&project.root, "examples/webapi", &copy)?;
     let bazel = Bazel::new(&copy, &folder.join("bazel"), &worker)?.shown();
     forget(&bazel)?;
+    // What a team has as a remote cache.
+    let disk_cache = folder.join("disk-cache");
+    fresh(&disk_cache)?;
+    let shared_cache = format!("--disk_cache={}", disk_cache.display());
 
     ui::heading("first build: wheels are fetched and installed, and all layers are made");
     let mut cache = CacheLog::new(&worker, bazel.output_base()?.join("pylayer"));
-    let first = build(&bazel, IMAGE)?;
+    let first = build(&bazel, IMAGE, &shared_cache)?;
     cache.after("first")?;
     // Read now: the builds that follow write the same files.
     let digests = digests(&first.layers)?;
@@ -61,12 +65,12 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
     ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
     change(&copy)?;
-    let second = build(&bazel, IMAGE)?;
+    let second = build(&bazel, IMAGE, &shared_cache)?;
     cache.after("second: one line changed")?;
     let changed = self::digests(&second.layers)?;
     ui::heading("third build: after `bazel clean`, which also ends the worker");
     bazel.clean()?;
-    let third = build(&bazel, IMAGE)?;
+    let third = build(&bazel, IMAGE, &shared_cache)?;
     cache.after("third: after `bazel clean`")?;
     if self::digests(&third.layers)? != changed {
         return Err(failure("the third build's layers are not those of the second"));
@@ -75,12 +79,23 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     ui::heading(
         "the same application without a tier: all packages in one layer, the interpreter with the sources",
     );
-    build(&bazel, "//:image_without_tier")?;
+    build(&bazel, "//:image_without_tier", &shared_cache)?;
     cache.after("another tier")?;
     ui::heading("another image: a batch job with numpy and pandas");
-    let batch = build(&bazel, "//:batch_image")?;
+    let batch = build(&bazel, "//:batch_image", &shared_cache)?;
     cache.after("another image")?;
     let shared = sharing(&third, &batch)?;
+
+    ui::heading("a second machine: another output base, which shares Bazel's own cache");
+    let other = Bazel::new(&copy, &folder.join("other-machine"), &worker)?.shown();
+    forget(&other)?;
+    let elsewhere = build(&other, IMAGE, &shared_cache)?;
+    if elsewhere.actions.iter().any(|action| action.is_segment() && action.runner == "worker") {
+        return Err(failure("the second machine compressed a package that the first one had"));
+    }
+    if self::digests(&elsewhere.layers)? != changed {
+        return Err(failure("the second machine's layers are not those of the first"));
+    }
 
     ui::heading("what was built");
     let builds = [&first, &second, &third];
@@ -188,18 +203,21 @@ fn sharing(one: &Build, other: &Build) -> Result<String> {
     ))
 }
 
-fn build(bazel: &Bazel, image: &str) -> Result<Build> {
-    let build = bazel.build(image, &[])?;
+fn build(bazel: &Bazel, image: &str, option: &str) -> Result<Build> {
+    let build = bazel.build(image, &[option])?;
     if !build.success {
         return Err(failure(format!("`bazel build {image}` failed")));
     }
-    let made: Vec<_> = build.actions.iter().filter(|action| action.is_layer()).collect();
-    let by_worker = made.iter().filter(|action| action.runner == "worker").count();
+    let count = |of: &dyn Fn(&&Action) -> bool| build.actions.iter().filter(of).count();
+    let by_worker = |action: &&Action| action.runner == "worker";
     ui::done(format_args!(
-        "{}; {} of {} layers made, {by_worker} by the worker",
+        "{}; {} packages compressed for layers of several, {} of {} layers made, by the worker; \
+         {} files from Bazel's cache",
         ui::seconds(build.time),
-        made.len(),
-        build.layers.len()
+        count(&|action| action.is_segment() && by_worker(action)),
+        count(&|action| action.is_layer() && by_worker(action)),
+        build.layers.len(),
+        count(&|action| action.runner.ends_with("cache hit")),
     ));
     Ok(build)
 }

@@ -4,6 +4,8 @@
 //! in the user's cache folder, and Bazel is run in it, with this machine's folders at their own
 //! places. A person with bazelisk and a network never gets here.
 
+mod remote;
+
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::shell::{self, Context as _, Result, failure};
 use crate::{install, ui};
+
+pub use remote::Remote;
 
 const MAKE: &str = include_str!("sid/make.sh");
 const ENTER: &str = include_str!("sid/enter.sh");
@@ -37,6 +41,11 @@ pub fn bazel() -> Result<PathBuf> {
         None => in_root()?,
     };
     Ok(FOUND.get_or_init(|| found).clone())
+}
+
+/// Whether Bazel runs in a root of Debian sid here.
+pub(crate) fn is_used() -> Result<bool> {
+    Ok(bazel()?.starts_with(cache()?))
 }
 
 fn is_recent(program: &PathBuf) -> bool {

@@ -43,6 +43,7 @@ BINARIES = [
     "real/bootstrapped",
 ]
 LAYER_MNEMONICS = {"PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"}
+MNEMONICS = LAYER_MNEMONICS | {"PyImageSegment"}
 
 
 class Built(unittest.TestCase):

@@ -53,11 +53,16 @@ class Wheels(Built):
     def test_a_wheel_is_an_input_where_it_is_of_use(self) -> None:
         actions = self.workspace.actions('mnemonic("PyImage.*", deps(//real:image))')
         inputs = {pathlib.Path(action.outputs[0]).name: action.inputs for action in actions}
+        of_segment = {action.outputs[0]: action.inputs for action in actions if action.mnemonic == "PyImageSegment"}
         for name, takes in TAKES.items():
-            wheels = [package(path) for path in inputs[name] if path.endswith(".whl")]
+            segments = [path for path in inputs[name] if path.endswith(".segment")]
+            given = [path for one in segments for path in of_segment[one]] or inputs[name]
+            wheels = [package(path) for path in given if path.endswith(".whl")]
             # The directory of the wheel that Bazel builds is the input.
-            built = ["built" for path in inputs[name] if path.endswith("/built_wheel")]
+            built = ["built" for path in given if path.endswith("/built_wheel")]
             self.assertEqual(sorted(wheels + built), takes, name)
+            if segments:
+                self.assertEqual([path for path in inputs[name] if path.endswith((".whl", "/built_wheel"))], [], name)
         self.assertEqual([path for path in inputs["image_validation.log"] if path.endswith((".whl", "/built_wheel"))], [])
         without = self.workspace.actions('mnemonic("PyImage.*", deps(//real:image_without_wheels))')
         self.assertEqual(len(without), len(actions))
@@ -79,7 +84,13 @@ class Wheels(Built):
         """The argument lines of an image's layer; each tier has a configuration of its own."""
         name = name.replace("image_", image + "_")
         (blob,) = [path for path in self.workspace.files(f"//real:{image}") if path.name == name]
-        return blob.with_name(blob.name + "-0.params").read_text(encoding="utf-8").splitlines()
+        lines = self.params(blob)
+        segments = [line.removeprefix("--segment=") for line in lines if line.startswith("--segment=")]
+        return lines + [line for path in segments for line in self.params(self.workspace.folder / path)]
+
+    def params(self, output: pathlib.Path) -> list[str]:
+        """The argument lines of the action that writes a file."""
+        return output.with_name(output.name + "-0.params").read_text(encoding="utf-8").splitlines()
 
     def test_images_share_layers_made_with_wheels(self) -> None:
         def outputs(image: str) -> set[str]:

@@ -83,7 +83,7 @@ fn merged(worker: &Path, folder: &Path, set: &Set, page: &mut Page) -> Result<()
 }
 
 /// The peer's CPU time for a set.
-fn peer(worker: &Path, folder: &Path, set: &Set) -> Result<Duration> {
+pub(super) fn peer(worker: &Path, folder: &Path, set: &Set) -> Result<Duration> {
     ui::heading("bsdtar, gzip 6, of the same files");
     let job = Job {
         worker,
@@ -182,7 +182,7 @@ fn changed(
 }
 
 /// A file of a package that may be longer: any that is no program.
-fn file(tree: &Path) -> Result<PathBuf> {
+pub(super) fn file(tree: &Path) -> Result<PathBuf> {
     let found = shell::capture(
         Command::new("find").arg(tree).args(["-name", "METADATA", "-print", "-quit"]),
     )?;
@@ -213,7 +213,7 @@ fn segments(cache: &Path, count: usize) -> Result<Vec<PathBuf>> {
 }
 
 /// The cost of copying segments, one after the other, to a file.
-fn cat(segments: &[PathBuf], folder: &Path) -> Result<Cost> {
+pub(super) fn cat(segments: &[PathBuf], folder: &Path) -> Result<Cost> {
     let script = "out=$1; shift; exec cat \"$@\" > \"$out\"";
     drop(fs::remove_file(folder.join("copy")));
     let mut command = Command::new("sh");

@@ -27,6 +27,7 @@ const WEB: &[&str] = &["asgiref", "click", "django", "flask", "itsdangerous", "j
 
 /// Where actions run: the peer is no worker, and has nothing to gain from a sandbox.
 const PEER: &[&str] = &[
+    "--strategy=PyImageSegment=local",
     "--strategy=PyImagePkgLayer=local",
     "--strategy=PyImageMergedLayer=local",
     "--strategy=PyImageLayer=local",

@@ -17,7 +17,8 @@ use crate::table::{Table, thousands};
 use crate::ui;
 
 /// The mnemonics of layers: Bazel hands startup flags to the workers of each.
-const MNEMONICS: &[&str] = &["PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
+const MNEMONICS: &[&str] =
+    &["PyImageSegment", "PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
 
 /// Measures the builds.
 pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<()> {
@@ -50,6 +51,7 @@ fn table() -> Table {
     Table::markdown(&[
         ("Build", Left),
         ("Layers made", Right),
+        ("Segments", Right),
         ("Packages known", Right),
         ("Compressed", Right),
         ("Their actions", Right),
@@ -73,8 +75,10 @@ impl Rows<'_> {
         if !build.success {
             return Err(failure(build.said));
         }
-        let layers: Vec<_> = build.actions.iter().filter(|action| action.is_layer()).collect();
-        let time: Duration = layers.iter().filter_map(|action| action.time).sum();
+        let layers = build.actions.iter().filter(|action| action.is_layer()).count();
+        let segments = build.actions.iter().filter(|action| action.is_segment()).count();
+        let made = build.actions.iter().filter(|action| action.is_layer() || action.is_segment());
+        let time: Duration = made.filter_map(|action| action.time).sum();
         let first = *self.first.get_or_insert(time);
         let mut stat = Command::new(self.worker);
         stat.args(["cache", "stat", "--json", "--cache-dir"]).arg(self.cache);
@@ -85,7 +89,8 @@ impl Rows<'_> {
         self.before = now;
         self.table.row(vec![
             name.to_owned(),
-            layers.len().to_string(),
+            layers.to_string(),
+            segments.to_string(),
             thousands(hits),
             thousands(misses),
             ui::seconds(time),

@@ -1,0 +1,127 @@
+//! The pool under many schedules of its threads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::*;
+use crate::sync::explore;
+
+fn pool(jobs: usize) -> WorkerPool {
+    WorkerPool::new(NonZeroUsize::new(jobs).unwrap()).unwrap()
+}
+
+fn turn(pool: &WorkerPool) -> Turn {
+    pool.turn(CancelCheck::default())
+}
+
+#[test]
+fn work_is_done_and_a_panic_costs_its_own_ticket() {
+    explore(|| {
+        let pool = pool(2);
+        let turn = turn(&pool);
+        let tickets: Vec<_> = (0..4_u8)
+            .map(|number| {
+                let work = move |lease: &mut BufferLease| {
+                    if number == 2 {
+                        resume_unwind(Box::new("as it should be"));
+                    }
+                    lease.input()[0] = number;
+                    Ok(u32::from(number))
+                };
+                turn.submit(turn.lease().unwrap(), work)
+            })
+            .collect();
+        for (number, ticket) in (0..).zip(&tickets) {
+            let done = catch_unwind(AssertUnwindSafe(|| turn.wait(ticket)));
+            match done {
+                Ok(Ok((mut lease, result))) => {
+                    assert_eq!((u32::from(lease.input()[0]), result), (number, number));
+                }
+                Ok(Err(error)) => panic!("{error}"),
+                Err(_) => assert_eq!(number, 2),
+            }
+        }
+        drop(tickets);
+        let all: Vec<_> = std::iter::from_fn(|| turn.try_lease()).collect();
+        assert_eq!(all.len(), 6, "no buffer is lost");
+    });
+}
+
+#[test]
+fn all_requests_end_whatever_becomes_of_one_of_them() {
+    explore(|| {
+        let pool = pool(1);
+        let gone = CancelCheck::default();
+        let turns = [turn(&pool), pool.turn(gone.clone()), turn(&pool)];
+        let requests = turns.map(|turn| {
+            thread::spawn(move || {
+                // With three in work, three requests want more buffers than there are.
+                let mut tickets = Vec::new();
+                for _ in 0..2 {
+                    tickets.push(turn.submit(turn.lease()?, |_| Ok(())));
+                    let more = std::iter::from_fn(|| turn.try_lease()).take(2);
+                    tickets.extend(more.map(|lease| turn.submit(lease, |_| Ok(()))));
+                    for ticket in tickets.drain(..) {
+                        drop(turn.wait(&ticket)?);
+                    }
+                }
+                Ok::<_, Error>(())
+            })
+        });
+        gone.cancel();
+        let [first, _, last] = requests.map(|request| request.join().unwrap());
+        first.unwrap();
+        last.unwrap();
+        let last = turn(&pool);
+        let all: Vec<_> = (0..4).map(|_| last.lease().unwrap()).collect();
+        assert!(last.try_lease().is_none(), "{} buffers", all.len());
+        assert!(lock(&pool.0.state).lessees.is_empty());
+    });
+}
+
+#[test]
+fn buffers_go_to_the_one_served_least_and_past_a_cancelled_one() {
+    explore(|| {
+        let pool = pool(1);
+        let (large, small, gone) = (turn(&pool), turn(&pool), turn(&pool));
+        for _ in 0..2 * OLDEST {
+            let ticket = large.submit(large.lease().unwrap(), |_| Ok(()));
+            drop(large.wait(&ticket).unwrap());
+        }
+        let mut held: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
+        gone.cancel().cancel();
+        assert!(gone.lease().is_err());
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let waiting = [("large", large), ("small", small)].map(|(name, turn)| {
+            let served = served.clone();
+            thread::spawn(move || {
+                let lease = turn.lease().unwrap();
+                lock(&served).push(name);
+                drop(lease);
+            })
+        });
+        while lock(&pool.0.state).lessees.len() < 2 {
+            thread::yield_now();
+        }
+        assert!(turn(&pool).try_lease().is_none(), "nobody overtakes those who wait");
+        // Not the oldest one's turn.
+        lock(&pool.0.state).served = 1;
+        drop(held.pop());
+        for thread in waiting {
+            thread.join().unwrap();
+        }
+        assert_eq!(*lock(&served), ["small", "large"]);
+    });
+}
+
+#[test]
+fn the_oldest_is_served_now_and_then() {
+    explore(|| {
+        let pool = pool(1);
+        let (old, new) = (turn(&pool), turn(&pool));
+        let owners = [old.owner, new.owner];
+        owners[0].served.store(1000, Ordering::Relaxed);
+        let state = |served| State { served, ..State::default() };
+        let choose = |served| pool.0.choose(&state(served), owners.iter().map(|owner| &**owner));
+        assert_eq!([0, 1, 2, 3, 4].map(choose), [Some(0), Some(1), Some(1), Some(1), Some(0)]);
+    });
+}

@@ -1,0 +1,147 @@
+//! Layers by a remote executor, and with a remote cache: the same bytes, and nothing made twice.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use xtask::bazel::Build;
+use xtask::sid::Remote;
+
+use crate::scene::{MNEMONICS, Scene, assert_same, bazel, build, bytes};
+
+/// Flags for a Bazel that has all our actions run by an executor.
+fn by_executor(remote: &Remote) -> Vec<String> {
+    let mut flags = vec![
+        format!("--remote_executor={}", remote.address()),
+        "--remote_default_exec_properties=OSFamily=linux".to_owned(),
+        // Only our actions: the example's wheels are installed by this machine's Python.
+        "--spawn_strategy=local".to_owned(),
+        "--strategy=PyImageLayerValidate=remote".to_owned(),
+    ];
+    flags.extend(MNEMONICS.map(|mnemonic| format!("--strategy={mnemonic}=remote")));
+    flags
+}
+
+/// The runners of the actions of these kinds, each once.
+fn runners<'a>(build: &'a Build, mnemonics: &[&str]) -> Vec<&'a str> {
+    let own = build.actions.iter().filter(|action| mnemonics.contains(&&*action.mnemonic));
+    let mut runners: Vec<&str> = own.map(|action| &*action.runner).collect();
+    runners.sort_unstable();
+    runners.dedup();
+    runners
+}
+
+fn strings(flags: &[String]) -> Vec<&str> {
+    flags.iter().map(String::as_str).collect()
+}
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test remote"]
+fn an_executor_gives_the_bytes_of_a_worker_and_its_cache_spares_all_work() {
+    let scene = Scene::example();
+    scene.forget();
+    let expected = bytes(&scene.build(&[]).layers);
+    let remote = Remote::start().unwrap();
+
+    let other = bazel(&scene.workspace).with_output_base("by-executor");
+    other.clean().unwrap();
+    let executed = build(&other, &strings(&by_executor(&remote)));
+    assert_eq!(runners(&executed, &MNEMONICS), ["remote"], "{}", executed.said);
+    assert_same(&bytes(&executed.layers), &expected, "by an executor");
+
+    // A machine that only shares the cache: what is made there is taken, and no package compressed.
+    let cache = format!("--remote_cache={}", remote.address());
+    let third = bazel(&scene.workspace).with_output_base("by-cache");
+    third.clean().unwrap();
+    drop(fs::remove_dir_all(third.output_base().unwrap().join("pylayer")));
+    let options = [&*cache, "--noremote_upload_local_results", "--remote_download_all"];
+    let cached = build(&third, &options);
+    assert_eq!(runners(&cached, &MNEMONICS), ["remote cache hit"], "{}", cached.said);
+    assert_same(&bytes(&cached.layers), &expected, "from a cache");
+}
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test remote"]
+fn a_worker_fills_the_cache_and_another_tier_takes_what_it_can() {
+    let scene = Scene::example();
+    scene.forget();
+    let remote = Remote::start().unwrap();
+    let cache = format!("--remote_cache={}", remote.address());
+    let first = scene.build(&[&cache]);
+    assert_eq!(runners(&first, &MNEMONICS), ["worker"], "{}", first.said);
+    let expected = bytes(&first.layers);
+    // Merged and squashed layers can stay out of the cache: their parts are in it.
+    let options = [
+        &*cache,
+        "--modify_execution_info=^PyImage(Merged)?Layer$=+no-remote-cache",
+        "--remote_download_all",
+    ];
+    let other = bazel(&scene.workspace).with_output_base("without-merged");
+    other.clean().unwrap();
+    let second = build(&other, &options);
+    assert_eq!(runners(&second, &["PyImageSegment", "PyImagePkgLayer"]), ["remote cache hit"]);
+    assert_eq!(runners(&second, &["PyImageLayer", "PyImageMergedLayer"]), ["worker"]);
+    assert_same(&bytes(&second.layers), &expected, "with merged layers made here");
+}
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test remote"]
+fn servers_that_die_during_a_build_lose_nothing() {
+    let scene = Scene::example();
+    scene.forget();
+    let expected = bytes(&scene.build(&[]).layers);
+    let mut remote = Remote::start().unwrap();
+    let flags = [by_executor(&remote), vec!["--remote_retries=0".to_owned()]].concat();
+    let other = bazel(&scene.workspace).with_output_base("interrupted");
+    other.clean().unwrap();
+    let output_base = other.output_base().unwrap();
+    let interrupted = thread::scope(|scope| {
+        let build = scope.spawn(|| other.build("//:image", &strings(&flags)).unwrap());
+        // Once something that an executor has made is here.
+        while !build.is_finished() && found(&output_base, "*.tar.gz").is_empty() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        remote.kill().unwrap();
+        build.join().unwrap()
+    });
+    // Most likely it failed; whatever it left, the next build is right.
+    drop(interrupted);
+    let again = build(&other, &[]);
+    assert_same(&bytes(&again.layers), &expected, "after the servers died");
+    assert_eq!(found(&output_base, ".pylayer-*"), "");
+}
+
+/// The files of such names among a build's outputs.
+fn found(output_base: &Path, pattern: &str) -> String {
+    let mut find = Command::new("find");
+    find.arg(output_base.join("execroot")).args(["-path", "*/bazel-out/*", "-name", pattern]);
+    String::from_utf8(find.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs Bazel: cargo xtask test remote"]
+fn an_action_knows_neither_the_environment_nor_this_machine() {
+    let scene = Scene::example();
+    let mut query = scene.bazel.command("aquery");
+    query.args([
+        "--output=jsonproto",
+        "--include_param_files",
+        "mnemonic('PyImage.*', deps(//:image))",
+    ]);
+    let output = query.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let actions = answer["actions"].as_array().unwrap();
+    assert!(actions.len() > MNEMONICS.len());
+    let base = scene.bazel.output_base().unwrap();
+    let own = [base.to_str().unwrap(), scene.workspace.to_str().unwrap()];
+    for action in actions {
+        assert!(action["environmentVariables"].is_null(), "{action}");
+        for key in ["arguments", "paramFiles"] {
+            let text = action[key].to_string();
+            assert!(own.iter().all(|path| !text.contains(path)), "{text}");
+        }
+    }
+}
