@@ -217,31 +217,29 @@ fn collect(root: &Path, limit: u64, more: u64) -> u64 {
 /// Adds what is about to be stored, in bytes, to what all processes have stored since the last
 /// collection, and collects if that is a good part of the limit, or the limit is another one than
 /// then.
+///
+/// The sum is the length of a file, which has the limit at its start and then a byte for each block.
+/// So no process loses what another one adds.
 pub(super) fn tidy(root: &Path, limit: u64, stored: u64) {
     let path = root.join("collected");
-    // A sum may be lost where the lock cannot be had: then there is another collection later.
-    let lock = (stored > 0).then(|| directory::try_lock(&root.join("locks").join("collected")));
-    let before = fs::read(&path, 16).ok().and_then(|bytes| {
-        let (limit, stored) = bytes.split_first_chunk()?;
-        Some((u64::from_le_bytes(*limit), u64::from_le_bytes(stored.try_into().ok()?)))
+    let known = Input::open(&path).ok().and_then(|mut file| {
+        let mut start = [0; 8];
+        file.read_exact(&mut start).ok()?;
+        let blocks = file.size() - start.len() as u64;
+        (u64::from_le_bytes(start) == limit).then_some(blocks * store::BLOCK)
     });
-    let sum = match before {
-        Some((before, sum)) if before == limit => Some(sum.saturating_add(stored)),
-        _ => None,
-    };
-    let write = |sum: u64| {
-        directory::overwrite(&path, &[limit.to_le_bytes(), sum.to_le_bytes()].concat());
-    };
-    match sum {
+    let good_part = limit / 20;
+    let blocks = stored.min(good_part).div_ceil(store::BLOCK);
+    let blocks = vec![0; usize::try_from(blocks).unwrap_or(0)];
+    match known.map(|sum| sum.saturating_add(stored)) {
         Some(_) if stored == 0 => {}
-        Some(sum) if sum < limit / 20 => write(sum),
-        _ => {
-            write(stored);
+        Some(sum) if sum < good_part => drop(directory::append(&path, &blocks)),
+        sum => {
+            directory::overwrite(&path, &[&limit.to_le_bytes()[..], &blocks].concat());
             // What others have counted may not be there yet.
             collect(root, limit, sum.unwrap_or(stored));
         }
     }
-    drop(lock);
 }
 
 /// Adds to the counters. They are for people: a count lost in a crash is no loss.

@@ -251,7 +251,7 @@ pub(super) fn remove(root: &Path, key: &Key) {
 }
 
 /// What an entry, or the end of a blob, takes on the disk at least, in bytes.
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// Whether nobody else can change what is in a file's folder.
 fn is_private(path: &Path) -> bool {
