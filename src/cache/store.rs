@@ -184,16 +184,22 @@ impl Store {
             .ok()
     }
 
-    /// Stores a segment: the blob, then the entry that names it.
+    /// Stores a segment: the blob, then the entry that names it. What cannot be stored is built
+    /// again.
     pub(super) fn put(&self, key: &Key, facts: &Facts, blob: Output) {
-        let name = hex(&facts.blob);
-        let stored = publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
-            write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
-        });
-        if stored.is_ok() {
-            let blocks = |size: u64| size.next_multiple_of(BLOCK) + BLOCK;
-            self.stored.fetch_add(blocks(facts.size()), Ordering::Relaxed);
+        let size = facts.size().next_multiple_of(BLOCK) + BLOCK;
+        if size > self.limit {
+            return;
         }
+        // It is counted, and has its room, before it is there: a process may be killed in between.
+        let stored = self.stored.fetch_add(size, Ordering::Relaxed) + size;
+        if stored > self.limit / 160 {
+            self.tidy();
+        }
+        let name = hex(&facts.blob);
+        drop(publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
+            write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
+        }));
     }
 
     pub(super) fn border(&self, key: &Key) -> Option<Vec<u8>> {
@@ -226,7 +232,8 @@ impl Store {
         gc::count(&self.root, [("hits", hits), ("misses", misses)]);
     }
 
-    /// Collects if all processes together have stored a good part of what the cache may hold.
+    /// Says what this process stores, and collects if all together have stored a good part of what
+    /// the cache may hold.
     pub(super) fn tidy(&self) {
         let stored = self.stored.swap(0, Ordering::Relaxed);
         gc::tidy(&self.root, self.limit, stored);
@@ -244,7 +251,7 @@ pub(super) fn remove(root: &Path, key: &Key) {
 }
 
 /// What an entry, or the end of a blob, takes on the disk at least, in bytes.
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// Whether nobody else can change what is in a file's folder.
 fn is_private(path: &Path) -> bool {
