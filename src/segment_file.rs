@@ -114,6 +114,18 @@ pub fn contents(path: &SourcePath) -> Result<PackagePlan> {
     Ok(package)
 }
 
+/// The package's name and the length of the members, if a file is a segment's.
+pub fn glance(input: &Input) -> Result<Option<(String, u64)>> {
+    let mut end = MAGIC;
+    let Some(offset) = input.size().checked_sub(FOOTER as u64) else { return Ok(None) };
+    read_exact_at(input, &mut end, offset + (FOOTER - MAGIC.len()) as u64)?;
+    if end != MAGIC {
+        return Ok(None);
+    }
+    let (index, _, length) = read_index(input, input.path())?;
+    Ok(Some((index.name(), length)))
+}
+
 fn read(path: &SourcePath) -> Result<(Index, SegmentFile, PackagePlan)> {
     let input = Input::open(path.full())?;
     let stamp = input.stamp();

@@ -13,8 +13,11 @@ use crate::cache::gc::Folder;
 use crate::cancel::Waiter;
 use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
+use crate::diff;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::image::{self, ImageRequest};
+use crate::inspect;
 use crate::layer::LayerSpec;
 use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
@@ -39,6 +42,8 @@ pub struct Service {
 pub struct Answer {
     /// What was asked for: goes to standard output.
     pub text: String,
+    /// Whether what was to be the same differs: the exit code is 1 then.
+    pub differs: bool,
     /// What explains the work: goes to standard error.
     pub notes: String,
     /// What is probably not meant: goes to standard error, and to a worker's log.
@@ -116,6 +121,23 @@ impl Service {
             Action::Layer(request) => self.layer(request, origin, pipeline::build),
             Action::Segment(request) => self.layer(request, origin, pipeline::build_segment),
             Action::Check(request) => check_layers(&request, origin),
+            Action::Image(request) => make_image(&request, origin),
+            Action::Diff(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                let diff::Compared { same, text } = diff::diff(&request, base, &wanted)?;
+                Ok(Answer { text, differs: !same, ..Answer::default() })
+            }
+            Action::Inspect(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                let inspect::Told { text, report } = inspect::inspect(&request, base, &wanted)?;
+                match cancel.publish(|| report.map_or(Ok(()), Output::publish)) {
+                    Ok(published) => published?,
+                    Err(Abandoned) => return Err(Error::abandoned()),
+                }
+                Ok(Answer { text, ..Answer::default() })
+            }
             Action::Cache(CacheRequest { verb }) => {
                 Ok(Answer { text: self.look_after(verb)?, ..Answer::default() })
             }
@@ -221,6 +243,19 @@ fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
     Ok(Answer { notes, ..Answer::default() })
 }
 
+/// Makes an image.
+fn make_image(request: &ImageRequest, origin: Origin<'_>) -> Result<Answer> {
+    let Origin { base, cancel, .. } = origin;
+    let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+    let mut finished = image::build(request, base, &wanted)?;
+    let warnings = std::mem::take(&mut finished.warnings);
+    match cancel.publish(|| finished.publish()) {
+        Ok(published) => published?,
+        Err(Abandoned) => return Err(Error::abandoned()),
+    }
+    Ok(Answer { warnings: warnings.lines().collect(), ..Answer::default() })
+}
+
 /// The cache's folder in the output base that the process runs in: a worker's working directory
 /// is `<output_base>/execroot/<workspace>`, or below `<output_base>/bazel-workers` in a sandbox.
 fn in_output_base() -> Option<PathBuf> {
@@ -268,7 +303,14 @@ impl Handler for Service {
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target())],
-            Action::Print(_) | Action::Cache(_) => Vec::new(),
+            Action::Image(image) => {
+                let outputs = std::iter::once(image.target(base)).chain(image.report(base));
+                outputs.map(|output| fs::identity(&output)).collect()
+            }
+            Action::Inspect(inspect) => {
+                inspect.target(base).iter().map(|output| fs::identity(output)).collect()
+            }
+            Action::Print(_) | Action::Cache(_) | Action::Diff(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))
     }
@@ -290,13 +332,17 @@ impl Handler for Service {
             Ok(()) => failed(&error),
             Err(abandoned) => abandoned.into(),
         };
-        let Answer { text, notes, warnings } = self.act(action, origin).map_err(why)?;
+        let Answer { text, differs, notes, warnings } = self.act(action, origin).map_err(why)?;
         let mut output = text + &notes;
         for (kind, line) in warnings {
             warn!("{line}");
             if kind.is_for_users() {
                 output = format!("{output}pylayer: warning: {line}\n");
             }
+        }
+        if differs {
+            let code = Fault::Input.exit_code().into();
+            return Err(worker_protocol::Error::failed(code, output));
         }
         Ok(Reply::text(output))
     }
