@@ -19,7 +19,7 @@ pub(crate) use image::configs as config_changes;
 
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Kind};
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use image::ImageDifference;
 use layer::{Input, LayerDifference};
 
@@ -63,7 +63,7 @@ impl Change {
 }
 
 /// Compares what a request names; its paths are relative to `base`.
-pub fn diff(request: &DiffRequest, base: &Path, check: Checkpoint<'_>) -> Result<Compared> {
+pub fn diff(request: &DiffRequest, base: &Path, check: CancelCheck<'_>) -> Result<Compared> {
     let [a, b] = [&request.a, &request.b].map(|path| base.join(path));
     let is_layout = |path: &Path| fs::kind_followed(path) == Some(Kind::Directory);
     let (mut layer, mut image) = (None, None);

@@ -292,7 +292,8 @@ impl Input {
         Error::input("the file changed while it was read:").at(&*self.path).hint(UNTOUCHED)
     }
 
-    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {
+    /// Fills the buffer; an error where the file ends before that.
+    pub fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read(&mut buffer[filled..])? {

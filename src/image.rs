@@ -21,7 +21,7 @@ use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, Output, OutputFolder};
 use crate::inspect;
 use crate::layer::warnings::Kind;
-use crate::layer::{Checkpoint, Warnings};
+use crate::layer::{CancelCheck, Warnings};
 use crate::oci::{self, Config, Descriptor, Image, Layout, MediaType, Platform};
 
 /// What an image is called in its layout's index, unless it is named: what tools look for where
@@ -58,7 +58,7 @@ struct Base {
 }
 
 /// Makes the image that a request asks for; its paths are relative to `base`.
-pub fn build(request: &ImageRequest, base: &Path, check: Checkpoint<'_>) -> Result<Finished> {
+pub fn build(request: &ImageRequest, base: &Path, check: CancelCheck<'_>) -> Result<Finished> {
     let target = request.target(base);
     keep_sources(request, base, &target)?;
     let base_image = match &request.base {
@@ -200,7 +200,7 @@ fn place(
     request: &ImageRequest,
     descriptor: &Descriptor,
     input: &Input,
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
 ) -> Result<()> {
     check()?;
     let digest = descriptor.digest();

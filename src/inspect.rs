@@ -14,7 +14,7 @@ pub use arguments::InspectRequest;
 
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::oci::Layout;
 use subject::Subject;
 use summary::Summary;
@@ -29,7 +29,7 @@ pub struct Told {
 }
 
 /// Says what a request asks for; its paths are relative to `base`.
-pub fn inspect(request: &InspectRequest, base: &Path, check: Checkpoint<'_>) -> Result<Told> {
+pub fn inspect(request: &InspectRequest, base: &Path, check: CancelCheck<'_>) -> Result<Told> {
     let InspectRequest { file, json, limit, platform, report, against, other } = request;
     if let Some(report) = report {
         let place = fs::identity(&base.join(report));
@@ -75,6 +75,6 @@ pub fn inspect(request: &InspectRequest, base: &Path, check: Checkpoint<'_>) -> 
 }
 
 /// A page about the image at `path`, under the name that people know it by.
-pub fn page(name: &str, path: &Path, check: Checkpoint<'_>) -> Result<String> {
+pub fn page(name: &str, path: &Path, check: CancelCheck<'_>) -> Result<String> {
     report::page(name, &Subject::read(path, None, check)?, &[], None)
 }

@@ -10,7 +10,7 @@ use worker_protocol::{Abandoned, CancelToken, Context, Handler, Reply, Request};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
-use crate::cancel::CancelCheck;
+use crate::cancel::Waiter;
 use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
 use crate::diff;
@@ -22,7 +22,7 @@ use crate::layer::LayerSpec;
 use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
-use crate::pipeline::{self, BuildContext, Claims, Finished, Functions, Report};
+use crate::pipeline::{self, BuildContext, DigestFunctionGuess, Finished, InputDigests, Report};
 use crate::request::LayerRequest;
 use crate::workers::WorkerPool;
 
@@ -31,7 +31,7 @@ use crate::workers::WorkerPool;
 pub struct Service {
     pool: WorkerPool,
     cache: Option<Arc<Cache>>,
-    functions: Functions,
+    digest_function: DigestFunctionGuess,
     /// Has the cache tidied in the background; none where it is done in between.
     collector: Option<SyncSender<()>>,
     startup: Startup,
@@ -58,7 +58,7 @@ type Build = fn(&Targets, &LayerSpec, &BuildContext<'_>) -> Result<(Finished, Re
 struct Origin<'a> {
     /// What its paths are relative to.
     base: &'a Path,
-    claims: &'a Claims<'a>,
+    input_digests: &'a InputDigests<'a>,
     cancel: &'a CancelToken,
 }
 
@@ -100,13 +100,19 @@ impl Service {
             Some(cache) if background => Some(collector(cache.clone())?),
             _ => None,
         };
-        Ok(Self { pool, cache, functions: Functions::default(), collector, startup })
+        Ok(Self {
+            pool,
+            cache,
+            digest_function: DigestFunctionGuess::default(),
+            collector,
+            startup,
+        })
     }
 
     /// Performs one action, its paths relative to the working directory.
     pub fn perform(&self, action: Action, cancel: &CancelToken) -> Result<Answer> {
-        let claims = Claims::default();
-        self.act(action, Origin { base: Path::new(""), claims: &claims, cancel })
+        let input_digests = InputDigests::default();
+        self.act(action, Origin { base: Path::new(""), input_digests: &input_digests, cancel })
     }
 
     fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
@@ -139,20 +145,20 @@ impl Service {
     }
 
     fn layer(&self, request: LayerRequest, origin: Origin<'_>, build: Build) -> Result<Answer> {
-        let Origin { base, claims, cancel } = origin;
+        let Origin { base, input_digests, cancel } = origin;
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
         let _span = info_span!("layer", output = %targets.blob.display()).entered();
         let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
-        let woken = CancelCheck::default();
+        let woken = Waiter::default();
         let cancelled = woken.clone();
         cancel.on_abandon(move || cancelled.cancel());
         let turn = self.pool.turn(woken);
         let context = BuildContext {
             turn: &turn,
             cache: self.cache.as_deref(),
-            claims,
-            functions: &self.functions,
+            input_digests,
+            digest_function: &self.digest_function,
             digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
@@ -313,8 +319,9 @@ impl Handler for Service {
         let Job { action, request } = job;
         let base = base(&request);
         let known = request.inputs.iter().filter(|input| !input.digest.is_empty());
-        let claims = Claims::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
-        let origin = Origin { base, claims: &claims, cancel: context.token() };
+        let input_digests =
+            InputDigests::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
+        let origin = Origin { base, input_digests: &input_digests, cancel: context.token() };
         let _verbose = Verbose::new(request.verbosity);
         // The runtime's own span began before this request was known to be verbose.
         let told = request.verbosity > 0;

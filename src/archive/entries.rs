@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{Blob, Finished, Member};
 use crate::error::{Error, Result};
 use crate::fs::Input;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 
 /// The longest `RECORD` that is read, in bytes, and the most of all in a layer.
 const LONGEST_RECORD: u64 = 16 << 20;
@@ -94,13 +94,13 @@ pub struct Layer {
 
 impl Layer {
     /// Reads a layer.
-    pub fn read(input: Input, check: Checkpoint<'_>) -> Result<Self> {
+    pub fn read(input: Input, check: CancelCheck<'_>) -> Result<Self> {
         let length = input.size();
         Self::of_first(input, length, check)
     }
 
     /// Reads the first `length` bytes of a file: the members of a segment.
-    pub fn of_first(input: Input, length: u64, check: Checkpoint<'_>) -> Result<Self> {
+    pub fn of_first(input: Input, length: u64, check: CancelCheck<'_>) -> Result<Self> {
         let path = input.path().to_owned();
         let mut blob = Blob::of_first(input, length, check)?;
         let mut reading =

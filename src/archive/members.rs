@@ -11,7 +11,7 @@ use super::source::Source;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::fs::Input;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 
 /// The length of a block of an archive, in bytes.
 const BLOCK: usize = 512;
@@ -133,13 +133,13 @@ pub struct Finished {
 
 impl<'a> Blob<'a> {
     /// Reads a blob that was opened.
-    pub fn new(input: Input, check: Checkpoint<'a>) -> Result<Self> {
+    pub fn new(input: Input, check: CancelCheck<'a>) -> Result<Self> {
         let length = input.size();
         Self::of_first(input, length, check)
     }
 
     /// Reads the first `length` bytes of a file: the members of a segment.
-    pub fn of_first(input: Input, length: u64, check: Checkpoint<'a>) -> Result<Self> {
+    pub fn of_first(input: Input, length: u64, check: CancelCheck<'a>) -> Result<Self> {
         let path = input.path().to_owned();
         let mut source = Source::new(input, length, check);
         let start = source.fill_buf().map_err(|source| Error::io("cannot read", &path, source))?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::digest::Hasher;
 use crate::error::Error;
 use crate::fs::Input;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 
 /// How much is read at a time, in bytes.
 const BUFFER: usize = 256 << 10;
@@ -20,14 +20,14 @@ pub(super) struct Source<'a> {
     /// What of the buffer is not taken yet.
     left: Range<usize>,
     pub(super) hasher: Hasher,
-    check: Checkpoint<'a>,
+    check: CancelCheck<'a>,
     /// What went wrong.
     pub(super) error: Option<Error>,
 }
 
 impl<'a> Source<'a> {
     /// Reads the first `length` bytes of a file.
-    pub(super) fn new(input: Input, length: u64, check: Checkpoint<'a>) -> Self {
+    pub(super) fn new(input: Input, length: u64, check: CancelCheck<'a>) -> Self {
         let buffer = vec![0; BUFFER];
         Self {
             input,

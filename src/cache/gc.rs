@@ -16,7 +16,7 @@ use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, directory};
 
-/// A blob without an entry is somebody's who is about to write the entry, until it is this old.
+/// A blob without an entry may be somebody's who is about to write the entry, until it is this old.
 const STRAY: Duration = Duration::from_secs(3600);
 
 /// What a cache folder holds, and how useful it has been.
@@ -116,7 +116,7 @@ impl Folder {
 
     /// Removes what is over `limit` bytes, the least recently used first; gives the bytes freed.
     pub fn collect(&self, limit: u64) -> u64 {
-        collect(&self.root, limit)
+        collect(&self.root, limit, 0)
     }
 
     /// Removes everything but what other versions of pylayer have in the folder.
@@ -164,11 +164,11 @@ fn is_intact_blob(path: &Path) -> bool {
     path.file_name().is_some_and(|name| hash().is_some_and(|hash| name == &*hash))
 }
 
-/// Removes what is over the limit, down to nine tenths of it, so that it does not have to be done
-/// for every segment; gives the bytes freed. Several processes may do so at a time: they remove the
-/// same.
+/// Makes room for so many more bytes: removes what is over the limit then, down to nine tenths of
+/// it, so that it does not have to be done for every segment; gives the bytes freed. Several
+/// processes may do so at a time: they remove the same.
 #[expect(clippy::disallowed_methods, reason = "the time decides what is collected, no byte")]
-fn collect(root: &Path, limit: u64) -> u64 {
+fn collect(root: &Path, limit: u64, more: u64) -> u64 {
     let now = SystemTime::now();
     let mut blobs: BTreeMap<PathBuf, directory::Listed> =
         files(root, Kind::Blob).into_iter().collect();
@@ -191,17 +191,19 @@ fn collect(root: &Path, limit: u64) -> u64 {
         // A clock that went back makes a file look younger than it is, never older.
         if now.duration_since(file.used).is_ok_and(|age| age > STRAY) {
             fs::remove(&path);
+        } else {
+            items.push(Item { used: file.used, bytes: file.size, paths: vec![path] });
         }
     }
 
     let mut total: u64 = items.iter().map(|item| item.bytes).sum();
-    if total <= limit {
+    if total.saturating_add(more) <= limit {
         return 0;
     }
     items.sort_by(|a, b| (a.used, &a.paths).cmp(&(b.used, &b.paths)));
     let before = total;
     for item in items {
-        if total <= limit / 10 * 9 {
+        if total <= (limit / 10 * 9).saturating_sub(more) {
             break;
         }
         for path in &item.paths {
@@ -212,32 +214,32 @@ fn collect(root: &Path, limit: u64) -> u64 {
     before - total
 }
 
-/// Adds what was stored, in bytes, to what all processes have stored since the last collection, and
-/// collects if that is a good part of the limit, or the limit is another one than then.
+/// Adds what is about to be stored, in bytes, to what all processes have stored since the last
+/// collection, and collects if that is a good part of the limit, or the limit is another one than
+/// then.
+///
+/// The sum is the length of a file, which has the limit at its start and then a byte for each block.
+/// So no process loses what another one adds.
 pub(super) fn tidy(root: &Path, limit: u64, stored: u64) {
     let path = root.join("collected");
-    // A sum may be lost where the lock cannot be had: then there is another collection later.
-    let lock = (stored > 0).then(|| directory::try_lock(&root.join("locks").join("collected")));
-    let before = fs::read(&path, 16).ok().and_then(|bytes| {
-        let (limit, stored) = bytes.split_first_chunk()?;
-        Some((u64::from_le_bytes(*limit), u64::from_le_bytes(stored.try_into().ok()?)))
+    let known = Input::open(&path).ok().and_then(|mut file| {
+        let mut start = [0; 8];
+        file.read_exact(&mut start).ok()?;
+        let blocks = file.size() - start.len() as u64;
+        (u64::from_le_bytes(start) == limit).then_some(blocks * store::BLOCK)
     });
-    let sum = match before {
-        Some((before, sum)) if before == limit => Some(sum.saturating_add(stored)),
-        _ => None,
-    };
-    let write = |sum: u64| {
-        directory::overwrite(&path, &[limit.to_le_bytes(), sum.to_le_bytes()].concat());
-    };
-    match sum {
+    let good_part = limit / 20;
+    let blocks = stored.min(good_part).div_ceil(store::BLOCK);
+    let blocks = vec![0; usize::try_from(blocks).unwrap_or(0)];
+    match known.map(|sum| sum.saturating_add(stored)) {
         Some(_) if stored == 0 => {}
-        Some(sum) if sum < limit / 20 => write(sum),
-        _ => {
-            write(0);
-            collect(root, limit);
+        Some(sum) if sum < good_part => drop(directory::append(&path, &blocks)),
+        sum => {
+            directory::overwrite(&path, &[&limit.to_le_bytes()[..], &blocks].concat());
+            // What others have counted may not be there yet.
+            collect(root, limit, sum.unwrap_or(stored));
         }
     }
-    drop(lock);
 }
 
 /// Adds to the counters. They are for people: a count lost in a crash is no loss.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Facts};
 use super::verified::{Look, Verified};
-use super::{FORMAT, Key, Why, gc};
+use super::{FORMAT, Key, MissReason, gc};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, Output, directory};
@@ -138,10 +138,10 @@ impl Store {
     }
 
     /// A segment's facts and where its bytes are.
-    pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), Why> {
+    pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), MissReason> {
         let path = place(&self.root, Kind::Segment, &key.hex());
         if !fs::exists(&path) || !is_private(&path) {
-            return Err(Why::Unknown);
+            return Err(MissReason::Unknown);
         }
         let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
         let found = facts.and_then(|facts| {
@@ -156,7 +156,7 @@ impl Store {
         });
         let Some(found) = found else {
             self.remove(key);
-            return Err(Why::Damaged);
+            return Err(MissReason::Damaged);
         };
         directory::touch(&path);
         Ok(found)
@@ -184,16 +184,22 @@ impl Store {
             .ok()
     }
 
-    /// Stores a segment: the blob, then the entry that names it.
+    /// Stores a segment: the blob, then the entry that names it. What cannot be stored is built
+    /// again.
     pub(super) fn put(&self, key: &Key, facts: &Facts, blob: Output) {
-        let name = hex(&facts.blob);
-        let stored = publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
-            write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
-        });
-        if stored.is_ok() {
-            let blocks = |size: u64| size.next_multiple_of(BLOCK) + BLOCK;
-            self.stored.fetch_add(blocks(facts.size()), Ordering::Relaxed);
+        let size = facts.size().next_multiple_of(BLOCK) + BLOCK;
+        if size > self.limit {
+            return;
         }
+        // It is counted, and has its room, before it is there: a process may be killed in between.
+        let stored = self.stored.fetch_add(size, Ordering::Relaxed) + size;
+        if stored > self.limit / 160 {
+            self.tidy();
+        }
+        let name = hex(&facts.blob);
+        drop(publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
+            write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
+        }));
     }
 
     pub(super) fn border(&self, key: &Key) -> Option<Vec<u8>> {
@@ -226,7 +232,8 @@ impl Store {
         gc::count(&self.root, [("hits", hits), ("misses", misses)]);
     }
 
-    /// Collects if all processes together have stored a good part of what the cache may hold.
+    /// Says what this process stores, and collects if all together have stored a good part of what
+    /// the cache may hold.
     pub(super) fn tidy(&self) {
         let stored = self.stored.swap(0, Ordering::Relaxed);
         gc::tidy(&self.root, self.limit, stored);
@@ -244,7 +251,7 @@ pub(super) fn remove(root: &Path, key: &Key) {
 }
 
 /// What an entry, or the end of a blob, takes on the disk at least, in bytes.
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// Whether nobody else can change what is in a file's folder.
 fn is_private(path: &Path) -> bool {

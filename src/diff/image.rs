@@ -10,7 +10,7 @@ use super::Change;
 use super::layer::{self, Input, LayerDifference};
 use crate::archive::show;
 use crate::error::Result;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::oci::{Descriptor, Image, Layout, Platform};
 
 /// How two images differ.
@@ -84,7 +84,7 @@ const WORDS: [&str; 16] = [
 pub(super) fn compare(
     paths: [&Path; 2],
     platform: Option<&Platform>,
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
 ) -> Result<Option<ImageDifference>> {
     let [layout_a, layout_b] = [Layout::open(paths[0])?, Layout::open(paths[1])?];
     let [a, b] = [layout_a.image(platform)?, layout_b.image(platform)?];

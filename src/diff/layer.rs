@@ -11,7 +11,7 @@ use super::{Change, gzip};
 use crate::archive::{Blob, Layer};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::oci::{Descriptor, Layout};
 use crate::segment_file;
 
@@ -30,12 +30,12 @@ impl Input<'_> {
         Ok((input, length))
     }
 
-    fn layer(&self, check: Checkpoint<'_>) -> Result<Layer> {
+    fn layer(&self, check: CancelCheck<'_>) -> Result<Layer> {
         let (input, length) = self.members()?;
         Layer::of_first(input, length, check)
     }
 
-    fn content<'a>(&self, check: Checkpoint<'a>) -> Result<Blob<'a>> {
+    fn content<'a>(&self, check: CancelCheck<'a>) -> Result<Blob<'a>> {
         let (input, length) = self.members()?;
         Blob::of_first(input, length, check)
     }
@@ -68,7 +68,7 @@ pub(super) struct LayerDifference {
 /// Compares two layers; none if they are the same.
 pub(super) fn compare(
     inputs: [&Input<'_>; 2],
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
 ) -> Result<Option<LayerDifference>> {
     let [input_a, input_b] = inputs;
     let [mut raw_a, mut raw_b] = [input_a.open()?, input_b.open()?];

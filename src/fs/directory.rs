@@ -165,11 +165,19 @@ pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
     }
 }
 
-/// Writes a file's first bytes in place: for what may be lost. To make it empty first would have
-/// ext4 write it to the disk at once.
+/// Writes a small file in place: for what may be lost. To make it empty first would have ext4 write
+/// it to the disk at once.
 pub fn overwrite(path: &Path, bytes: &[u8]) {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600).custom_flags(NONBLOCK);
-    let file = options.open(path);
-    drop(file.and_then(|mut file| file.write_all(bytes)));
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)
+    });
+    drop(written);
+}
+
+/// Puts bytes at the end of a file that is there, whatever others put there.
+pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().append(true).custom_flags(NONBLOCK).open(path)?.write_all(bytes)
 }

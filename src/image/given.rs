@@ -11,7 +11,7 @@ use crate::archive::{Blob, Codec};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{self, Input};
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::oci::{Descriptor, History, MediaType};
 use crate::segment_file;
 
@@ -60,7 +60,7 @@ struct Metadata {
 
 impl Given {
     /// Looks at a layer; reads it only where there is no metadata.
-    pub(super) fn new(layer: &LayerArgument, base: &Path, check: Checkpoint<'_>) -> Result<Self> {
+    pub(super) fn new(layer: &LayerArgument, base: &Path, check: CancelCheck<'_>) -> Result<Self> {
         check()?;
         let path = encoding::path(base, &layer.file);
         let input = Input::open(&path)?;

@@ -6,7 +6,7 @@ use super::packages::{self, Package};
 use crate::archive::Layer;
 use crate::error::Result;
 use crate::fs::{self, Input, Kind};
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::oci::{Config, Image, Layout, Platform};
 use crate::segment_file;
 
@@ -40,7 +40,7 @@ impl Subject {
     pub(super) fn read(
         path: &Path,
         platform: Option<&Platform>,
-        check: Checkpoint<'_>,
+        check: CancelCheck<'_>,
     ) -> Result<Self> {
         let mut parts = Vec::new();
         let (mut image, mut segment) = (None, None);

@@ -3,6 +3,7 @@
 mod claims;
 mod damage;
 mod hazards;
+mod limit;
 mod owners;
 
 use std::fs;
