@@ -40,7 +40,7 @@ use memory::Memory;
 use store::{Kind, Source, Store};
 pub use verified::Verified;
 
-use crate::cancel::CancelCheck;
+use crate::cancel::Waiter;
 use crate::error::Result;
 
 /// The bytes of segments that are kept in memory.
@@ -72,12 +72,12 @@ pub enum Lookup {
     /// The segment.
     Hit(Segment),
     /// Nothing, and why.
-    Miss(Why),
+    Miss(MissReason),
 }
 
 /// Why there was no segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Why {
+pub enum MissReason {
     /// Nobody has stored it, or it was collected.
     Unknown,
     /// It was damaged and has been removed.
@@ -173,7 +173,7 @@ impl Cache {
             return Lookup::Hit(Segment { bytes: Bytes::Memory(kept, 0), in_memory: true });
         }
         let Some(store) = &self.store else {
-            return Lookup::Miss(Why::Unknown);
+            return Lookup::Miss(MissReason::Unknown);
         };
         match store.segment(key) {
             Err(why) => Lookup::Miss(why),
@@ -196,7 +196,7 @@ impl Cache {
         }
         if !source.finish() {
             self.remove(key);
-            return Lookup::Miss(Why::Damaged);
+            return Lookup::Miss(MissReason::Damaged);
         }
         let size = bytes.len();
         let bytes = Bytes::Memory(self.segments.put(*key, (facts, bytes), size), 0);
@@ -257,7 +257,7 @@ impl Cache {
     }
 
     /// Starts to build a segment, unless somebody else does.
-    pub fn start(&self, key: &Key, cancel: &CancelCheck) -> Start {
+    pub fn start(&self, key: &Key, cancel: &Waiter) -> Start {
         self.flights.start(*key, cancel, self.store.as_ref().map(|store| store.lock_file(key)))
     }
 

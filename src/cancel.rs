@@ -13,7 +13,7 @@ use crate::sync::{Condvar, Mutex};
 /// Whatever the thread may wait for holds a clone and calls [`wake`](Self::wake) when it is ready,
 /// so nobody polls, and a cancel ends every wait at once.
 #[derive(Clone, Default)]
-pub struct CancelCheck(Arc<Shared>);
+pub struct Waiter(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -22,7 +22,7 @@ struct Shared {
     changed: Condvar,
 }
 
-impl CancelCheck {
+impl Waiter {
     /// To be called often, with `?`: at least for each file and each few hundred kilobytes.
     pub fn check(&self) -> Result<()> {
         if self.0.cancelled.load(Ordering::SeqCst) { Err(Error::abandoned()) } else { Ok(()) }
@@ -73,9 +73,9 @@ impl CancelCheck {
     }
 }
 
-impl fmt::Debug for CancelCheck {
+impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CancelCheck").field(&self.0.cancelled).finish()
+        f.debug_tuple("Waiter").field(&self.0.cancelled).finish()
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_wait_ends_when_it_is_ready_or_cancelled() {
         explore(|| {
-            let cancel = CancelCheck::default();
+            let cancel = Waiter::default();
             let ready = Arc::new(AtomicBool::new(false));
             let waiter = thread::spawn({
                 let (cancel, ready) = (cancel.clone(), ready.clone());

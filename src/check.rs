@@ -14,7 +14,7 @@ pub use request::{CHECK, CheckRequest, PartialRequest};
 use sizes::Package;
 
 use crate::error::Result;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 
 /// A mebibyte: what `MB` means in flags and messages, as in `rules_py`.
 const MB: u64 = 1 << 20;
@@ -96,7 +96,7 @@ impl Findings {
 }
 
 /// Checks an image.
-pub fn check(request: &CheckRequest, still_wanted: Checkpoint<'_>) -> Result<Findings> {
+pub fn check(request: &CheckRequest, still_wanted: CancelCheck<'_>) -> Result<Findings> {
     let Limits { max_layers, warn_layers, squashed, package: one } = request.limits;
     let mut packages = sizes::measure(request, still_wanted)?;
     packages.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));

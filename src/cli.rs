@@ -21,7 +21,10 @@ pub use startup::{CacheDir, Startup};
 use describe::Read;
 
 use crate::check::CheckRequest;
+use crate::diff::DiffRequest;
 use crate::error::{Error, Result};
+use crate::image::ImageRequest;
+use crate::inspect::InspectRequest;
 use crate::request::{self, LayerRequest};
 
 const HINT: &str = "`pylayer --help` lists the flags and commands";
@@ -48,6 +51,12 @@ pub enum Action {
     Segment(LayerRequest),
     /// Check an image's layers.
     Check(CheckRequest),
+    /// Make an image.
+    Image(Box<ImageRequest>),
+    /// Say what is in a layer or an image.
+    Inspect(InspectRequest),
+    /// Say why two layers or images differ.
+    Diff(DiffRequest),
     /// Look after the cache.
     Cache(CacheRequest),
 }

@@ -1,6 +1,7 @@
 //! SHA-256 digests, in the form that OCI descriptors use.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::SerializableState as _;
@@ -50,6 +51,34 @@ impl fmt::Debug for Digest {
 impl serde::Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    /// Reads `sha256:` and 64 lower-case hex digits.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no SHA-256 digest");
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
+        let digits = digits.ok_or_else(wrong)?.as_bytes();
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0]).ok_or_else(wrong)? << 4 | digit(pair[1]).ok_or_else(wrong)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -179,7 +208,13 @@ mod tests {
             ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
             ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         ] {
-            assert_eq!(Digest::of(bytes.as_bytes()).to_string(), format!("sha256:{hex}"));
+            let text = format!("sha256:{hex}");
+            assert_eq!(Digest::of(bytes.as_bytes()).to_string(), text);
+            assert_eq!(text.parse(), Ok(Digest::of(bytes.as_bytes())));
+        }
+        let digits = "0".repeat(64);
+        for wrong in [&digits, "sha256:", "sha512:00", &format!("sha256:{}", "A".repeat(64))] {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Whose fault an error is; decides the exit code (contract, section 1).
+/// Whose fault an error is; decides the exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The files or names that the request asks for.

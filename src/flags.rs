@@ -55,3 +55,8 @@ pub fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
         Some(_) => Err(Error::usage(format!("`--{flag}` is given twice"))),
     }
 }
+
+/// A value that knows how to read itself, for clap.
+pub fn parsed<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| error.to_string().replace("\nhint: ", "; "))
+}

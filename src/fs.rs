@@ -4,6 +4,7 @@
 //! target and appear there by one rename or link, so a reader never sees half a file.
 
 pub mod directory;
+mod folder;
 mod output;
 
 use std::ffi::OsString;
@@ -11,15 +12,25 @@ use std::fs::{self as std_fs, File};
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Error, Result};
 
+/// How many bytes have been read by [`Input::read`].
+static BYTES_READ: AtomicU64 = AtomicU64::new(0);
+
+/// How many bytes of files the process has read one after the other, since it began.
+pub fn bytes_read() -> u64 {
+    BYTES_READ.load(Ordering::Relaxed)
+}
+
 /// What to do about a source that changes.
 const UNTOUCHED: &str = "nothing may write to a source during a build";
 
+pub use folder::{OutputFolder, Placing};
 pub use output::{Output, discard_unpublished, folder, is_temporary};
 
 /// What a path is, itself: a symbolic link is not followed.
@@ -257,7 +268,10 @@ impl Input {
             match self.file.read(buffer) {
                 Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(Error::io("cannot read", &self.path, source)),
-                Ok(read) => return Ok(read),
+                Ok(read) => {
+                    BYTES_READ.fetch_add(read as u64, Ordering::Relaxed);
+                    return Ok(read);
+                }
             }
         }
     }

@@ -28,4 +28,4 @@ pub use spec::LayerSpec;
 pub use warnings::Warnings;
 
 /// Asks whether the work is still wanted; an error means that it is not.
-pub type Checkpoint<'a> = &'a (dyn Fn() -> crate::error::Result<()> + Sync);
+pub type CancelCheck<'a> = &'a (dyn Fn() -> crate::error::Result<()> + Sync);

@@ -45,13 +45,16 @@ fn run() -> Result<ExitCode> {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
             let makes_layer = matches!(*action, Action::Layer(_));
             let service = if makes_layer { Service::once } else { Service::without_cache };
+            let progress = observe::show_progress();
             let answer = service(startup)?.perform(*action, &CancelToken::new())?;
+            drop(progress);
             let mut notes = answer.notes;
             for (_, line) in &answer.warnings {
                 notes = format!("{notes}pylayer: warning: {line}\n");
             }
             drop(io::stderr().write_all(notes.as_bytes()));
-            print(&answer.text)
+            let printed = print(&answer.text)?;
+            Ok(if answer.differs { Fault::Input.exit_code().into() } else { printed })
         }
     }
 }

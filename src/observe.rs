@@ -5,12 +5,13 @@
 #![expect(clippy::disallowed_methods, reason = "how long it took, never what came of it")]
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use tracing::level_filters::LevelFilter;
 use tracing_chrome::{ChromeLayerBuilder, FlushGuard};
 use tracing_subscriber::Layer as _;
@@ -24,6 +25,13 @@ use crate::fs;
 
 /// How often a trace is written out: what was killed has one up to then.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// When progress is first shown, and how often from then on.
+const FIRST_PROGRESS: Duration = Duration::from_secs(1);
+const NEXT_PROGRESS: Duration = Duration::from_millis(200);
+
+/// Has a terminal clear the rest of the line (ECMA-48, EL).
+const CLEAR: &str = "\x1b[K";
 
 thread_local! {
     /// What the request on this thread wants to know besides.
@@ -72,12 +80,36 @@ pub fn start(log: LevelFilter, trace: Option<&Path>) -> Result<Observer> {
 
 impl Drop for Observer {
     fn drop(&mut self) {
-        if let Some((stop, flusher)) = self.0.take() {
+        if let Some((stop, thread)) = self.0.take() {
             drop(stop);
-            // It panics only if the trace cannot be written, and has said so then.
-            drop(flusher.join());
+            // It panics only if what it writes to is gone, and has said so then.
+            drop(thread.join());
         }
     }
+}
+
+/// Shows on standard error how far the process has come, where that is a terminal and it takes
+/// longer than a second. The line is gone when the observer is dropped.
+pub fn show_progress() -> Observer {
+    if !io::stderr().is_terminal() {
+        return Observer(None);
+    }
+    let (stop, stopped) = mpsc::channel::<()>();
+    let thread = thread::Builder::new().name("progress".to_owned()).spawn(move || {
+        let mut shown = false;
+        let mut wait = FIRST_PROGRESS;
+        while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+            let read = ByteSize::b(fs::bytes_read()).display().iec();
+            // Where the terminal is gone, nobody waits for the line.
+            drop(write!(io::stderr(), "\r{read} read{CLEAR}"));
+            (shown, wait) = (true, NEXT_PROGRESS);
+        }
+        if shown {
+            drop(write!(io::stderr(), "\r{CLEAR}"));
+        }
+    });
+    // It is a comfort: without a thread there is none.
+    Observer(thread.ok().map(|thread| (stop, thread)))
 }
 
 /// While it lives, the request on this thread is told about as its `verbosity` asks.

@@ -1,8 +1,8 @@
 //! The road from a valid spec to a finished blob: plan, archive, members, digests, in one pass.
 
 mod cached;
-mod claims;
-mod functions;
+mod digest_function;
+mod input_digests;
 mod keys;
 mod large_stream;
 mod queue;
@@ -12,8 +12,8 @@ mod writer;
 
 use std::ffi::OsStr;
 
-pub use claims::Claims;
-pub use functions::Functions;
+pub use digest_function::DigestFunctionGuess;
+pub use input_digests::InputDigests;
 use queue::CompressionQueue;
 pub use report::{Report, Source};
 use segments::Segments;
@@ -28,7 +28,7 @@ use crate::layer::segment::{self, Sink as _};
 use crate::layer::spec::{Common, Targets};
 use crate::layer::warnings::Kind as Warning;
 use crate::layer::wheel::Wheels;
-use crate::layer::{Checkpoint, LayerSpec};
+use crate::layer::{CancelCheck, LayerSpec};
 use crate::observe::Stopwatch;
 use crate::segment_file::{self, HeaderCheck, SegmentFile};
 use crate::workers::Turn;
@@ -42,13 +42,13 @@ pub struct BuildContext<'a> {
     /// What was built before.
     pub cache: Option<&'a Cache>,
     /// What Bazel says about the inputs.
-    pub claims: &'a Claims<'a>,
+    pub input_digests: &'a InputDigests<'a>,
     /// By which function it says so.
-    pub functions: &'a Functions,
+    pub digest_function: &'a DigestFunctionGuess,
     /// The extended attribute that says what the blob's digest is.
     pub digest_attribute: Option<&'a OsStr>,
     /// Whether the layer is still wanted.
-    pub check: Checkpoint<'a>,
+    pub check: CancelCheck<'a>,
 }
 
 /// A layer that is complete and not visible yet.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Numbers are little-endian. The members are those of a layer, byte for byte. The index is a
-//! protobuf message ([`index`]). The seal is the BLAKE3 hash of the version and the index, and the
+//! protobuf message (`index.rs`). The seal is the BLAKE3 hash of the version and the index, and the
 //! index has the BLAKE3 hash of the members: so the seal stands for the whole file. The index is
 //! read without the members; they are checked as they are copied.
 
@@ -112,6 +112,18 @@ fn open(path: &SourcePath, common: Common) -> Result<(SegmentFile, PackagePlan)>
 pub fn contents(path: &SourcePath) -> Result<PackagePlan> {
     let (_, _, package) = read(path)?;
     Ok(package)
+}
+
+/// The package's name and the length of the members, if a file is a segment's.
+pub fn glance(input: &Input) -> Result<Option<(String, u64)>> {
+    let mut end = MAGIC;
+    let Some(offset) = input.size().checked_sub(FOOTER as u64) else { return Ok(None) };
+    read_exact_at(input, &mut end, offset + (FOOTER - MAGIC.len()) as u64)?;
+    if end != MAGIC {
+        return Ok(None);
+    }
+    let (index, _, length) = read_index(input, input.path())?;
+    Ok(Some((index.name(), length)))
 }
 
 fn read(path: &SourcePath) -> Result<(Index, SegmentFile, PackagePlan)> {

@@ -10,16 +10,19 @@ use worker_protocol::{Abandoned, CancelToken, Context, Handler, Reply, Request};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
-use crate::cancel::CancelCheck;
+use crate::cancel::Waiter;
 use crate::check::{self, CheckRequest};
 use crate::cli::{Action, CacheDir, CacheRequest, CacheVerb, Startup};
+use crate::diff;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Output};
+use crate::image::{self, ImageRequest};
+use crate::inspect;
 use crate::layer::LayerSpec;
 use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
-use crate::pipeline::{self, BuildContext, Claims, Finished, Functions, Report};
+use crate::pipeline::{self, BuildContext, DigestFunctionGuess, Finished, InputDigests, Report};
 use crate::request::LayerRequest;
 use crate::workers::WorkerPool;
 
@@ -28,7 +31,7 @@ use crate::workers::WorkerPool;
 pub struct Service {
     pool: WorkerPool,
     cache: Option<Arc<Cache>>,
-    functions: Functions,
+    digest_function: DigestFunctionGuess,
     /// Has the cache tidied in the background; none where it is done in between.
     collector: Option<SyncSender<()>>,
     startup: Startup,
@@ -39,6 +42,8 @@ pub struct Service {
 pub struct Answer {
     /// What was asked for: goes to standard output.
     pub text: String,
+    /// Whether what was to be the same differs: the exit code is 1 then.
+    pub differs: bool,
     /// What explains the work: goes to standard error.
     pub notes: String,
     /// What is probably not meant: goes to standard error, and to a worker's log.
@@ -53,7 +58,7 @@ type Build = fn(&Targets, &LayerSpec, &BuildContext<'_>) -> Result<(Finished, Re
 struct Origin<'a> {
     /// What its paths are relative to.
     base: &'a Path,
-    claims: &'a Claims<'a>,
+    input_digests: &'a InputDigests<'a>,
     cancel: &'a CancelToken,
 }
 
@@ -95,13 +100,19 @@ impl Service {
             Some(cache) if background => Some(collector(cache.clone())?),
             _ => None,
         };
-        Ok(Self { pool, cache, functions: Functions::default(), collector, startup })
+        Ok(Self {
+            pool,
+            cache,
+            digest_function: DigestFunctionGuess::default(),
+            collector,
+            startup,
+        })
     }
 
     /// Performs one action, its paths relative to the working directory.
     pub fn perform(&self, action: Action, cancel: &CancelToken) -> Result<Answer> {
-        let claims = Claims::default();
-        self.act(action, Origin { base: Path::new(""), claims: &claims, cancel })
+        let input_digests = InputDigests::default();
+        self.act(action, Origin { base: Path::new(""), input_digests: &input_digests, cancel })
     }
 
     fn act(&self, action: Action, origin: Origin<'_>) -> Result<Answer> {
@@ -110,6 +121,23 @@ impl Service {
             Action::Layer(request) => self.layer(request, origin, pipeline::build),
             Action::Segment(request) => self.layer(request, origin, pipeline::build_segment),
             Action::Check(request) => check_layers(&request, origin),
+            Action::Image(request) => make_image(&request, origin),
+            Action::Diff(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                let diff::Compared { same, text } = diff::diff(&request, base, &wanted)?;
+                Ok(Answer { text, differs: !same, ..Answer::default() })
+            }
+            Action::Inspect(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                let inspect::Told { text, report } = inspect::inspect(&request, base, &wanted)?;
+                match cancel.publish(|| report.map_or(Ok(()), Output::publish)) {
+                    Ok(published) => published?,
+                    Err(Abandoned) => return Err(Error::abandoned()),
+                }
+                Ok(Answer { text, ..Answer::default() })
+            }
             Action::Cache(CacheRequest { verb }) => {
                 Ok(Answer { text: self.look_after(verb)?, ..Answer::default() })
             }
@@ -117,20 +145,20 @@ impl Service {
     }
 
     fn layer(&self, request: LayerRequest, origin: Origin<'_>, build: Build) -> Result<Answer> {
-        let Origin { base, claims, cancel } = origin;
+        let Origin { base, input_digests, cancel } = origin;
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
         let _span = info_span!("layer", output = %targets.blob.display()).entered();
         let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
-        let woken = CancelCheck::default();
+        let woken = Waiter::default();
         let cancelled = woken.clone();
         cancel.on_abandon(move || cancelled.cancel());
         let turn = self.pool.turn(woken);
         let context = BuildContext {
             turn: &turn,
             cache: self.cache.as_deref(),
-            claims,
-            functions: &self.functions,
+            input_digests,
+            digest_function: &self.digest_function,
             digest_attribute: self.startup.digest_attribute.as_deref(),
             check: &check,
         };
@@ -215,6 +243,19 @@ fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
     Ok(Answer { notes, ..Answer::default() })
 }
 
+/// Makes an image.
+fn make_image(request: &ImageRequest, origin: Origin<'_>) -> Result<Answer> {
+    let Origin { base, cancel, .. } = origin;
+    let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+    let mut finished = image::build(request, base, &wanted)?;
+    let warnings = std::mem::take(&mut finished.warnings);
+    match cancel.publish(|| finished.publish()) {
+        Ok(published) => published?,
+        Err(Abandoned) => return Err(Error::abandoned()),
+    }
+    Ok(Answer { warnings: warnings.lines().collect(), ..Answer::default() })
+}
+
 /// The cache's folder in the output base that the process runs in: a worker's working directory
 /// is `<output_base>/execroot/<workspace>`, or below `<output_base>/bazel-workers` in a sandbox.
 fn in_output_base() -> Option<PathBuf> {
@@ -262,7 +303,14 @@ impl Handler for Service {
                 .targets(base)
                 .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
             Action::Check(check) => vec![fs::identity(&check.target())],
-            Action::Print(_) | Action::Cache(_) => Vec::new(),
+            Action::Image(image) => {
+                let outputs = std::iter::once(image.target(base)).chain(image.report(base));
+                outputs.map(|output| fs::identity(&output)).collect()
+            }
+            Action::Inspect(inspect) => {
+                inspect.target(base).iter().map(|output| fs::identity(output)).collect()
+            }
+            Action::Print(_) | Action::Cache(_) | Action::Diff(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))
     }
@@ -271,8 +319,9 @@ impl Handler for Service {
         let Job { action, request } = job;
         let base = base(&request);
         let known = request.inputs.iter().filter(|input| !input.digest.is_empty());
-        let claims = Claims::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
-        let origin = Origin { base, claims: &claims, cancel: context.token() };
+        let input_digests =
+            InputDigests::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
+        let origin = Origin { base, input_digests: &input_digests, cancel: context.token() };
         let _verbose = Verbose::new(request.verbosity);
         // The runtime's own span began before this request was known to be verbose.
         let told = request.verbosity > 0;
@@ -283,13 +332,17 @@ impl Handler for Service {
             Ok(()) => failed(&error),
             Err(abandoned) => abandoned.into(),
         };
-        let Answer { text, notes, warnings } = self.act(action, origin).map_err(why)?;
+        let Answer { text, differs, notes, warnings } = self.act(action, origin).map_err(why)?;
         let mut output = text + &notes;
         for (kind, line) in warnings {
             warn!("{line}");
             if kind.is_for_users() {
                 output = format!("{output}pylayer: warning: {line}\n");
             }
+        }
+        if differs {
+            let code = Fault::Input.exit_code().into();
+            return Err(worker_protocol::Error::failed(code, output));
         }
         Ok(Reply::text(output))
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use buffers::BufferLease;
 pub use turn::{Ticket, Turn};
 
-use crate::cancel::CancelCheck;
+use crate::cancel::Waiter;
 use crate::error::{Error, Fault, Result};
 use crate::layer::compress;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -103,7 +103,7 @@ impl WorkerPool {
     }
 
     /// The share of one more request.
-    pub fn turn(&self, cancel: CancelCheck) -> Turn {
+    pub fn turn(&self, cancel: Waiter) -> Turn {
         let number = self.0.requests.fetch_add(1, Ordering::Relaxed);
         Turn::new(self.0.clone(), number, cancel)
     }

@@ -8,17 +8,28 @@ use std::path::{Path, PathBuf};
 /// What each room of `src/` may use of the others.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "error", "fs", "observe", "service"]),
+    ("archive", &["digest", "error", "fs", "layer"]),
     ("cache", &["cancel", "digest", "error", "fs", "sync"]),
     ("cancel", &["error", "sync"]),
     ("check", &["error", "flags", "fs", "layer", "segment_file"]),
-    ("cli", &["check", "error", "flags", "request"]),
+    ("cli", &["check", "diff", "error", "flags", "image", "inspect", "request"]),
+    ("diff", &["archive", "digest", "error", "flags", "fs", "layer", "oci", "segment_file"]),
     ("digest", &[]),
     ("error", &[]),
     ("flags", &["error"]),
     ("fs", &["error"]),
+    (
+        "image",
+        &["archive", "digest", "error", "flags", "fs", "inspect", "layer", "oci", "segment_file"],
+    ),
+    (
+        "inspect",
+        &["archive", "diff", "digest", "error", "flags", "fs", "layer", "oci", "segment_file"],
+    ),
     ("layer", &["digest", "error", "fs"]),
     ("lib", &[]),
     ("observe", &["error", "fs"]),
+    ("oci", &["digest", "error", "fs"]),
     (
         "pipeline",
         &["cache", "digest", "error", "fs", "layer", "observe", "segment_file", "workers"],
@@ -28,8 +39,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "cache", "cancel", "check", "cli", "error", "fs", "layer", "observe", "pipeline",
-            "request", "workers",
+            "cache", "cancel", "check", "cli", "diff", "error", "fs", "image", "inspect", "layer",
+            "observe", "pipeline", "request", "workers",
         ],
     ),
     ("sync", &[]),

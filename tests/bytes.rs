@@ -1,4 +1,4 @@
-//! What a layer holds, in which order, and how it is cut into members (contract, "The bytes").
+//! What a layer holds, in which order, and how it is cut into members.
 
 use crate::support::{Folder, decompress, entries, listing, sha256sum};
 

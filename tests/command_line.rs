@@ -7,9 +7,12 @@ use std::process::Command;
 
 use crate::support::{Folder, PYLAYER};
 
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["layer"],
+    &["image"],
+    &["inspect"],
+    &["diff"],
     &["check"],
     &["cache"],
     &["cache", "stat"],

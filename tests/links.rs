@@ -1,4 +1,4 @@
-//! What becomes of symbolic links (contract, section 2, "Symlinks").
+//! What becomes of symbolic links.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,9 +1,12 @@
 //! What is told about the work: lines on standard error, and a trace.
 
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use crate::support::worker::{Worker, request};
-use crate::support::{Folder, Run};
+use crate::support::{Folder, PYLAYER, Run};
 
 /// A layer of two packages.
 const LAYER: &[&str] = &[
@@ -99,4 +102,30 @@ fn a_trace_that_cannot_be_written_is_an_error_that_names_it() {
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(run.stderr.contains("no/such/trace"), "{}", run.stderr);
     assert_eq!(folder.names(), ["f"]);
+}
+
+#[test]
+fn a_terminal_is_shown_how_far_long_work_is() {
+    // Zeros without an end: an empty archive that is read to its last byte.
+    let folder = Folder::new();
+    let endless = std::fs::File::create(folder.path().join("endless")).unwrap();
+    endless.set_len(1 << 40).unwrap();
+    // `script` gives the command a terminal.
+    let mut child = Command::new("script")
+        .args(["--quiet", "--flush", "--return", "--command"])
+        .arg(format!("exec {PYLAYER} inspect endless"))
+        .arg("/dev/null")
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut shown = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&shown).contains("iB read") {
+        child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        shown.push(byte[0]);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -99,8 +99,8 @@ def held(files, roots):
 def source_lines(file, destination, link = False):
     """The lines of one file or tree, and its place.
 
-    A source of the main repository may be a link here, and never is one on a
-    remote executor: it is taken for the file that it leads to. A link that an
+    A source may be a link here, and never is one on a remote executor: it is
+    taken for the file that it leads to. A link that an
     action makes may lead to what only the image has, such as /usr/bin/python3.
 
     Args:
@@ -114,7 +114,7 @@ def source_lines(file, destination, link = False):
     lines = [("--tree=" if file.is_directory else "--file=") + file.path, "--to=" + destination]
     if link or is_link(file):
         lines.append("--links=keep")
-    elif file.is_source and not file.is_directory and not file.short_path.startswith("../"):
+    elif file.is_source and not file.is_directory:
         lines.append("--links=follow")
     return lines
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use dashmap::{DashMap, Entry};
 
 use super::Key;
-use crate::cancel::CancelCheck;
+use crate::cancel::Waiter;
 use crate::error::Result;
 use crate::fs::directory::{Lock, read_progress, try_lock};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ type Waiters = Arc<DashMap<Key, Flying>>;
 /// A flight as others see it.
 #[derive(Debug, Default)]
 struct Flying {
-    waiters: Vec<CancelCheck>,
+    waiters: Vec<Waiter>,
     /// Of this very flight: the next one for the same key may start before a waiter looks.
     landed: Arc<AtomicBool>,
 }
@@ -76,7 +76,7 @@ impl Drop for Flight {
         drop(self.lock.take());
         if let Some((_, flying)) = self.flights.remove(&self.key) {
             flying.landed.store(true, Ordering::SeqCst);
-            flying.waiters.iter().for_each(CancelCheck::wake);
+            flying.waiters.iter().for_each(Waiter::wake);
         }
     }
 }
@@ -92,12 +92,7 @@ impl Flight {
 
 impl Flights {
     /// Starts to build a segment, unless somebody else does.
-    pub(super) fn start(
-        &self,
-        key: Key,
-        cancel: &CancelCheck,
-        lock_file: Option<PathBuf>,
-    ) -> Start {
+    pub(super) fn start(&self, key: Key, cancel: &Waiter, lock_file: Option<PathBuf>) -> Start {
         match self.0.entry(key) {
             Entry::Occupied(mut flying) => {
                 let flying = flying.get_mut();
@@ -122,7 +117,7 @@ impl Flights {
 impl Waiting {
     /// Waits; gives the flight if it was another process that was waited for. Nothing may be held
     /// that others wait for.
-    pub fn wait(self, cancel: &CancelCheck) -> Result<Option<Flight>> {
+    pub fn wait(self, cancel: &Waiter) -> Result<Option<Flight>> {
         match self.0 {
             Whom::Request(landed) => {
                 cancel.wait_for(|| landed.load(Ordering::SeqCst).then_some(()))?;
@@ -137,7 +132,7 @@ impl Waiting {
 fn wait(
     mut flight: Flight,
     path: &std::path::Path,
-    cancel: &CancelCheck,
+    cancel: &Waiter,
     stalled: Duration,
 ) -> Result<Flight> {
     let [mut pause, longest] = PAUSES;
@@ -185,7 +180,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let (key, other) = (key("test"), key("other"));
             let file = || Some(folder.path().join("lock"));
-            let cancel = CancelCheck::default();
+            let cancel = Waiter::default();
             // Another process has flights of its own and the lock file in common.
             let (here, there) = (Flights::default(), Flights::default());
             for (one, two) in [(&here, &here), (&here, &there), (&there, &here)] {
@@ -214,8 +209,8 @@ mod tests {
         explore(|| {
             let flights = Arc::new(Flights::default());
             let [building, built] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-            let gone = CancelCheck::default();
-            let cancels = [CancelCheck::default(), gone.clone(), CancelCheck::default()];
+            let gone = Waiter::default();
+            let cancels = [Waiter::default(), gone.clone(), Waiter::default()];
             let requests = cancels.map(|cancel| {
                 let (flights, building, built) = (flights.clone(), building.clone(), built.clone());
                 thread::spawn(move || {
@@ -252,12 +247,12 @@ mod tests {
     fn different_segments_do_not_wait_for_each_other() {
         explore(|| {
             let flights = Arc::new(Flights::default());
-            let cancel = CancelCheck::default();
+            let cancel = Waiter::default();
             let slow = started(flights.start(key("slow"), &cancel, None)).unwrap();
             let others = ["one", "two"].map(|name| {
                 let flights = flights.clone();
                 thread::spawn(move || {
-                    let cancel = CancelCheck::default();
+                    let cancel = Waiter::default();
                     drop(started(flights.start(key(name), &cancel, None)).unwrap());
                 })
             });
@@ -272,14 +267,13 @@ mod tests {
     fn a_waiter_does_not_miss_the_end_because_another_flight_starts_at_once() {
         once(|| {
             let flights = Flights::default();
-            let cancel = CancelCheck::default();
+            let cancel = Waiter::default();
             let first = started(flights.start(key("test"), &cancel, None)).unwrap();
             let Start::Later(waiting) = flights.start(key("test"), &cancel, None) else {
                 panic!("it is being built")
             };
             drop(first);
-            let _second =
-                started(flights.start(key("test"), &CancelCheck::default(), None)).unwrap();
+            let _second = started(flights.start(key("test"), &Waiter::default(), None)).unwrap();
             // Or it would never come back.
             assert!(waiting.wait(&cancel).unwrap().is_none());
         });
@@ -290,7 +284,7 @@ mod tests {
         once(|| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("lock");
-            let cancel = CancelCheck::default();
+            let cancel = Waiter::default();
             let (here, there) = (Flights::default(), Flights::default());
             let theirs = started(there.start(key("test"), &cancel, Some(path.clone()))).unwrap();
             let Start::Later(Waiting(Whom::Process(ours, _))) =

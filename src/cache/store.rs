@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Facts};
 use super::verified::{Look, Verified};
-use super::{FORMAT, Key, Why, gc};
+use super::{FORMAT, Key, MissReason, gc};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
 use crate::fs::{self, Input, Output, directory};
@@ -138,10 +138,10 @@ impl Store {
     }
 
     /// A segment's facts and where its bytes are.
-    pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), Why> {
+    pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), MissReason> {
         let path = place(&self.root, Kind::Segment, &key.hex());
         if !fs::exists(&path) || !is_private(&path) {
-            return Err(Why::Unknown);
+            return Err(MissReason::Unknown);
         }
         let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
         let found = facts.and_then(|facts| {
@@ -156,7 +156,7 @@ impl Store {
         });
         let Some(found) = found else {
             self.remove(key);
-            return Err(Why::Damaged);
+            return Err(MissReason::Damaged);
         };
         directory::touch(&path);
         Ok(found)

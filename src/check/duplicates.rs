@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::layer::spec::{Destination, SourcePath};
 
 /// How many paths a message lists.
@@ -29,7 +29,7 @@ struct Delivery {
 }
 
 /// What is wrong with the layers of these lists, in one message.
-pub(super) fn duplicates(lists: &[SourcePath], check: Checkpoint<'_>) -> Result<Option<String>> {
+pub(super) fn duplicates(lists: &[SourcePath], check: CancelCheck<'_>) -> Result<Option<String>> {
     let mut places: BTreeMap<Destination, Delivery> = BTreeMap::new();
     let mut found: BTreeMap<Destination, [(usize, Vec<u8>); 2]> = BTreeMap::new();
     for (layer, list) in lists.iter().enumerate() {

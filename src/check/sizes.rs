@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::CheckRequest;
 use crate::error::Result;
 use crate::fs::{self, Input, Kind};
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::layer::filter::{below_site_packages, from_package_root};
 use crate::layer::plan::{Kind as EntryKind, shipped};
 use crate::segment_file;
@@ -22,7 +22,7 @@ pub(super) struct Package {
 }
 
 /// Measures the packages of a request.
-pub(super) fn measure(request: &CheckRequest, check: Checkpoint<'_>) -> Result<Vec<Package>> {
+pub(super) fn measure(request: &CheckRequest, check: CancelCheck<'_>) -> Result<Vec<Package>> {
     let mut by_name: BTreeMap<String, Package> = BTreeMap::new();
     let measured = request.packages.iter().map(|given| {
         let mut package = Package { name: given.name.clone(), ..Package::default() };

@@ -10,8 +10,11 @@ use super::describe::{self, Read};
 use super::startup::Startup;
 use super::{Action, HINT};
 use crate::check::{CHECK, PartialRequest};
+use crate::diff::DiffRequest;
 use crate::error::Result;
 use crate::flags::{Table, unknown};
+use crate::image::{ImageArguments, ImageRequest};
+use crate::inspect::InspectRequest;
 use crate::request::{LAYER, LayerRequest, SEGMENT};
 
 /// A command: what clap knows about it, and how its arguments become an action.
@@ -45,6 +48,25 @@ pub(super) static COMMANDS: &[Entry] = &[
                 request.of_one_package().map(Action::Segment)
             })
         },
+    },
+    Entry {
+        name: "image",
+        command: ImageArguments::command,
+        read: |given| {
+            given.plain(|arguments: ImageArguments| {
+                ImageRequest::new(arguments).map(|request| Action::Image(Box::new(request)))
+            })
+        },
+    },
+    Entry {
+        name: "inspect",
+        command: InspectRequest::command,
+        read: |given| given.plain(|request| Ok(Action::Inspect(request))),
+    },
+    Entry {
+        name: "diff",
+        command: DiffRequest::command,
+        read: |given| given.plain(|request| Ok(Action::Diff(request))),
     },
     Entry {
         name: CHECK.name,

@@ -25,8 +25,15 @@ fn unpublished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// while a job still runs.
 pub fn discard_unpublished() {
     for path in std::mem::take(&mut *unpublished()) {
-        // Nothing more can be done about a file that will not go.
-        drop(std::fs::remove_file(path));
+        discard(&path);
+    }
+}
+
+/// Removes a temporary file or folder. Nothing more can be done about one that will not go.
+fn discard(path: &Path) {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => drop(std::fs::remove_dir_all(path)),
+        _ => drop(std::fs::remove_file(path)),
     }
 }
 
@@ -42,14 +49,14 @@ pub struct Output {
     temporary: Option<Temporary>,
 }
 
-/// A name beside the target that is removed on drop.
+/// A name beside the target; what has it is removed on drop.
 #[derive(Debug)]
-struct Temporary(PathBuf);
+pub(super) struct Temporary(PathBuf);
 
 impl Temporary {
     /// A name beside `target` that no other output of any process on any machine has: process ids
     /// are the same in two containers that share a folder.
-    fn beside(target: &Path) -> io::Result<Self> {
+    pub(super) fn beside(target: &Path) -> io::Result<Self> {
         let mut random = [0_u8; 16];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
         let name = format!("{PREFIX}{:032x}{SUFFIX}", u128::from_ne_bytes(random));
@@ -57,16 +64,20 @@ impl Temporary {
     }
 
     /// Says that the file is there, and so is to be removed.
-    fn made(&self) {
+    pub(super) fn made(&self) {
         unpublished().insert(self.0.clone());
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         if unpublished().remove(&self.0) {
-            // Gone already after a rename; otherwise nothing more can be done about it.
-            drop(std::fs::remove_file(&self.0));
+            // Gone already after a rename.
+            discard(&self.0);
         }
     }
 }

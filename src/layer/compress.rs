@@ -22,7 +22,7 @@ pub use unpack::Unpacking;
 
 use crate::error::{Error, Result};
 
-/// The most uncompressed bytes that one member holds (contract, section 2, "The bytes", 4).
+/// The most uncompressed bytes that one member holds.
 pub const MEMBER: usize = 4 << 20;
 
 /// How a layer is compressed.

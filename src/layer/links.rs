@@ -13,7 +13,7 @@ use super::node::{Found, Node, OpenLink, Source, normal};
 use super::sandbox::MOST_HOPS;
 use super::spec::{Destination, Elsewhere, LayerSpec, SourcePath, What};
 use super::warnings::{Kind as Warning, Warnings};
-use super::{Checkpoint, paths};
+use super::{CancelCheck, paths};
 use crate::error::{Error, Result};
 use crate::fs::{self, Kind};
 
@@ -204,7 +204,7 @@ pub(super) fn settle(
     found: &mut [Found],
     places: &Places<'_>,
     warnings: &mut Warnings,
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
 ) -> Result<()> {
     if !found.iter().any(|entry| matches!(entry.node, Node::Open(..))) {
         return Ok(());

@@ -18,7 +18,7 @@ pub struct Blob {
     pub diff_id: Digest,
 }
 
-/// The metadata file; the fields' order is the order of the keys (contract, section 4).
+/// The metadata file; the fields' order is the order of the keys.
 #[derive(Debug, Serialize)]
 struct Metadata<'a> {
     #[serde(rename = "mediaType")]

@@ -13,7 +13,7 @@ use super::paths::DirectoryPolicy;
 use super::spec::{Destination, LayerSpec, Links, Mode, Package, Source, SourcePath, What};
 use super::walk::Walk;
 use super::warnings::{Kind as Warning, Warnings};
-use super::{Checkpoint, paths, segment};
+use super::{CancelCheck, paths, segment};
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -134,7 +134,7 @@ impl Entry {
 
 /// Plans a layer: walks its sources, settles its links, and puts everything in order, together with
 /// packages whose segments are finished.
-pub fn plan(spec: &LayerSpec, finished: Vec<PackagePlan>, check: Checkpoint<'_>) -> Result<Plan> {
+pub fn plan(spec: &LayerSpec, finished: Vec<PackagePlan>, check: CancelCheck<'_>) -> Result<Plan> {
     let places = Places::new(spec);
     let mut named: Vec<_> = spec.packages.iter().collect();
     named.sort_by(|a, b| a.name.cmp(&b.name));
@@ -209,7 +209,7 @@ fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
 /// The files that a tree would ship: each one's path in the tree, and that of its content. Links
 /// are not settled, for other layers may be what they lead to; one that can but stand for a file
 /// counts as that file.
-pub fn shipped(tree: &SourcePath, check: Checkpoint<'_>) -> Result<Vec<(Box<[u8]>, u64)>> {
+pub fn shipped(tree: &SourcePath, check: CancelCheck<'_>) -> Result<Vec<(Box<[u8]>, u64)>> {
     let what = What::Tree { path: tree.clone(), filter: Arc::default() };
     let source =
         Source { what, to: Destination::root(), mode: Mode::default(), links: Links::Settle };

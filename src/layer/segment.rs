@@ -7,7 +7,7 @@ use super::plan::{self, Directory, Entry, PackagePlan};
 use super::spec::Attributes;
 use super::tar::{self, Header, Kind};
 use super::wheel::{Stream, Wheels};
-use super::{Checkpoint, paths};
+use super::{CancelCheck, paths};
 use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::{Error, Fault, Result};
 use crate::fs::Input;
@@ -67,7 +67,7 @@ pub fn write_package(
     wheels: &Wheels,
     attributes: Attributes,
     sink: &mut impl Sink,
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
     hash: Option<Function>,
 ) -> Result<Vec<Digest>> {
     let mut bytes = Vec::new();
@@ -116,11 +116,9 @@ pub fn write_package(
 
 /// The length of a package's segment, uncompressed, in bytes.
 pub fn length(package: &PackagePlan, attributes: Attributes) -> u64 {
-    let mut bytes = Vec::new();
     let lengths = package.entries.iter().map(|entry| {
-        bytes.clear();
-        let size = write_header(entry, attributes, &mut bytes);
-        bytes.len() as u64 + size + tar::padding(size) as u64
+        let (header, size) = planned(entry, attributes);
+        header.length() + size + tar::padding(size) as u64
     });
     lengths.sum()
 }
@@ -128,14 +126,20 @@ pub fn length(package: &PackagePlan, attributes: Attributes) -> u64 {
 /// Appends the header blocks of an entry as it was planned; gives the length of its content, in
 /// bytes.
 pub fn write_header(entry: &Entry, attributes: Attributes, bytes: &mut Vec<u8>) -> u64 {
+    let (header, size) = planned(entry, attributes);
+    header.write_to(bytes);
+    size
+}
+
+/// An entry's header as it was planned, and the length of its content.
+fn planned(entry: &Entry, attributes: Attributes) -> (Header<'_>, u64) {
     let (kind, size) = match &entry.kind {
         plan::Kind::Empty => (Kind::File { size: 0 }, 0),
         &plan::Kind::Stored(size) => (Kind::File { size }, size),
         plan::Kind::Symlink(target) => (Kind::Symlink { target }, 0),
         plan::Kind::File(content) => (Kind::File { size: content.size() }, content.size()),
     };
-    header(entry, kind, attributes).write_to(bytes);
-    size
+    (header(entry, kind, attributes), size)
 }
 
 /// Writes a layer's tail.
@@ -159,11 +163,11 @@ struct Reading<'a> {
     input: Input,
     left: u64,
     hasher: Option<ContentHasher>,
-    check: Checkpoint<'a>,
+    check: CancelCheck<'a>,
 }
 
 impl<'a> Reading<'a> {
-    fn start(input: Result<Input>, hash: Option<Function>, check: Checkpoint<'a>) -> Result<Self> {
+    fn start(input: Result<Input>, hash: Option<Function>, check: CancelCheck<'a>) -> Result<Self> {
         let input = input?;
         let mut file =
             Self { left: input.size(), input, hasher: hash.map(ContentHasher::new), check };

@@ -3,9 +3,20 @@
 //! Pure: the same [`Header`] gives the same bytes, and nothing here reads a clock, a locale, or a
 //! file. The format is POSIX.1-2017 `pax`, "ustar Interchange Format" and "pax Header Block".
 //!
+//! Blocks and records are the `tar` crate's. Ours is what decides bytes that it would decide
+//! otherwise, or not the same way in every version: whether a value stands in the header or in a
+//! record (the crate has GNU's binary numbers), where a long path is split, the checksum's form
+//! (six digits, NUL, space, as POSIX has it), and the header before the records (the crate leaves
+//! its name and mode empty).
+//!
 //! Names are bytes. A name that is not ASCII stands in the ustar header as it is: every reader
 //! of layers takes ustar names as raw bytes, while a PAX `path` makes bsdtar convert it to the
 //! locale, which fails in the C locale.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use ::tar::{Builder, EntryType, Header as Block};
 
 /// Everything in a tar archive is a multiple of this many bytes.
 pub const BLOCK: usize = 512;
@@ -53,157 +64,151 @@ pub const fn padding(size: u64) -> usize {
     (size.next_multiple_of(BLOCK as u64) - size) as usize
 }
 
-const NAME: std::ops::Range<usize> = 0..100;
-const MODE: std::ops::Range<usize> = 100..108;
-const UID: std::ops::Range<usize> = 108..116;
-const GID: std::ops::Range<usize> = 116..124;
-const SIZE: std::ops::Range<usize> = 124..136;
-const MTIME: std::ops::Range<usize> = 136..148;
-const CHECKSUM: std::ops::Range<usize> = 148..156;
-const TYPE: usize = 156;
-const LINK: std::ops::Range<usize> = 157..257;
-const MAGIC: std::ops::Range<usize> = 257..265;
-const DEVICES: [std::ops::Range<usize>; 2] = [329..337, 337..345];
-const PREFIX: std::ops::Range<usize> = 345..500;
+/// The longest texts in a header's fields, in bytes; the first is a link's, too.
+const NAME: usize = 100;
+const PREFIX: usize = 155;
+
+/// What numbers in a header's fields are less than: seven and eleven octal digits.
+const SHORT: u64 = 1 << 21;
+const LONG: u64 = 1 << 33;
 
 impl Header<'_> {
     /// Appends the entry's header blocks: PAX records first where they are needed.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let mut path = self.path.to_vec();
-        let (kind, target, size): (u8, &[u8], u64) = match self.kind {
-            Kind::File { size } => (b'0', b"", size),
-            Kind::Directory => {
-                path.push(b'/');
-                (b'5', b"", 0)
-            }
-            Kind::Symlink { target } => (b'2', target, 0),
+        let path = self.full_path();
+        append_records(out, &self.records(&path));
+
+        let (kind, target, size): (_, &[u8], _) = match self.kind {
+            Kind::File { size } => (EntryType::Regular, b"", size),
+            Kind::Directory => (EntryType::Directory, b"", 0),
+            Kind::Symlink { target } => (EntryType::Symlink, target, 0),
         };
-
-        let mut records = Vec::new();
-        let mut block = [0; BLOCK];
-        if let Some((prefix, name)) = split(&path) {
-            put(&mut block[PREFIX], prefix);
-            put(&mut block[NAME], name);
-        } else {
-            text_record(&mut records, "path", &path);
-            put(&mut block[NAME], clip(&path));
-        }
-        if target.len() <= LINK.len() {
-            put(&mut block[LINK], target);
-        } else {
-            text_record(&mut records, "linkpath", target);
-            put(&mut block[LINK], clip(target));
-        }
-        for (field, keyword, value) in [
-            (MODE, "mode", u64::from(self.mode & 0o7777)),
-            (UID, "uid", self.owner),
-            (GID, "gid", self.group),
-            (SIZE, "size", size),
-            (MTIME, "mtime", self.mtime),
+        let mut block = ZEROS.clone();
+        block.set_entry_type(kind);
+        block.set_mode(self.mode & 0o7777);
+        // What has no room stands in a record, and here as the zero that is there already: the
+        // crate allocates for each number that it writes.
+        for (value, limit, set) in [
+            (self.owner, SHORT, Block::set_uid as fn(&mut Block, u64)),
+            (self.group, SHORT, Block::set_gid),
+            (size, LONG, Block::set_size),
+            (self.mtime, LONG, Block::set_mtime),
         ] {
-            if !octal(&mut block[field.clone()], value) {
-                record(&mut records, keyword, value.to_string().as_bytes());
-                octal(&mut block[field], 0);
+            if value != 0 && value < limit {
+                set(&mut block, value);
             }
         }
-
-        if !records.is_empty() {
-            pax(out, &records);
+        if let Some(fields) = block.as_ustar_mut() {
+            // The start of a path without room: for readers that know no records.
+            let (prefix, name) = split(&path).unwrap_or((b"", &path[..path.len().min(NAME)]));
+            fields.prefix[..prefix.len()].copy_from_slice(prefix);
+            fields.name[..name.len()].copy_from_slice(name);
+            let target = &target[..target.len().min(NAME)];
+            fields.linkname[..target.len()].copy_from_slice(target);
         }
-        finish(&mut block, kind);
-        out.extend_from_slice(&block);
+        finish(&mut block);
+        out.extend_from_slice(block.as_bytes());
+    }
+
+    /// The length of the entry's header blocks, in bytes.
+    pub fn length(&self) -> u64 {
+        let mut blocks = Vec::new();
+        append_records(&mut blocks, &self.records(&self.full_path()));
+        (blocks.len() + BLOCK) as u64
+    }
+
+    /// The path as the archive has it.
+    fn full_path(&self) -> Cow<'_, [u8]> {
+        match self.kind {
+            Kind::Directory => [self.path, b"/"].concat().into(),
+            _ => self.path.into(),
+        }
+    }
+
+    /// What ustar cannot hold.
+    fn records<'a>(&'a self, path: &'a [u8]) -> Vec<(&'static str, Cow<'a, [u8]>)> {
+        let mut records = Vec::new();
+        let mut texts = Vec::new();
+        if split(path).is_none() {
+            texts.push(("path", path));
+        }
+        let mut size = 0;
+        match self.kind {
+            Kind::Symlink { target } if target.len() > NAME => texts.push(("linkpath", target)),
+            Kind::File { size: length } => size = length,
+            _ => {}
+        }
+        // A name that is not ASCII is said to be raw bytes, as POSIX has it, or bsdtar would
+        // convert it to its locale, where it may have no place.
+        if texts.iter().any(|(_, text)| !text.is_ascii()) {
+            records.push(("hdrcharset", b"BINARY".as_slice().into()));
+        }
+        records.extend(texts.into_iter().map(|(keyword, text)| (keyword, text.into())));
+        for (keyword, value, limit) in [
+            ("uid", self.owner, SHORT),
+            ("gid", self.group, SHORT),
+            ("size", size, LONG),
+            ("mtime", self.mtime, LONG),
+        ] {
+            if value >= limit {
+                records.push((keyword, value.to_string().into_bytes().into()));
+            }
+        }
+        records
     }
 }
 
-/// Appends an `x` entry that holds `records`.
-fn pax(out: &mut Vec<u8>, records: &[u8]) {
-    let mut block = [0; BLOCK];
-    put(&mut block[NAME], b"PaxHeaders/x");
-    octal(&mut block[MODE], 0o644);
-    for field in [UID, GID, MTIME] {
-        octal(&mut block[field], 0);
+/// Appends an `x` entry that holds the records, if there are any.
+fn append_records(out: &mut Vec<u8>, records: &[(&str, Cow<'_, [u8]>)]) {
+    if records.is_empty() {
+        return;
     }
-    octal(&mut block[SIZE], records.len() as u64);
-    finish(&mut block, b'x');
-    out.extend_from_slice(&block);
-    out.extend_from_slice(records);
-    out.resize(out.len() + padding(records.len() as u64), 0);
+    let start = out.len();
+    let mut builder = Builder::new(std::mem::take(out));
+    let records = records.iter().map(|(keyword, value)| (*keyword, &**value));
+    builder.append_pax_extensions(records).expect("memory takes all that is written");
+    *out = std::mem::take(builder.get_mut());
+    let first = &mut out[start..start + BLOCK];
+    let mut block = ZEROS.clone();
+    block.as_old_mut().size.copy_from_slice(&Block::from_byte_slice(first).as_old().size);
+    block.as_old_mut().name[..b"PaxHeaders/x".len()].copy_from_slice(b"PaxHeaders/x");
+    block.set_entry_type(EntryType::XHeader);
+    block.set_mode(0o644);
+    finish(&mut block);
+    first.copy_from_slice(block.as_bytes());
 }
 
-/// Writes what every header has in common, the checksum last.
-fn finish(block: &mut [u8; BLOCK], kind: u8) {
-    block[TYPE] = kind;
-    put(&mut block[MAGIC], b"ustar\x0000");
-    for field in DEVICES {
-        octal(&mut block[field], 0);
+/// A header in which all numbers are zero.
+static ZEROS: LazyLock<Block> = LazyLock::new(|| {
+    let mut block = Block::new_ustar();
+    block.set_uid(0);
+    block.set_gid(0);
+    block.set_size(0);
+    if let Some(fields) = block.as_ustar_mut() {
+        fields.set_device_major(0);
+        fields.set_device_minor(0);
     }
-    block[CHECKSUM].fill(b' ');
-    let sum: u64 = block.iter().map(|&byte| u64::from(byte)).sum();
-    // The checksum alone has six digits, a NUL, and a space.
-    octal(&mut block[CHECKSUM.start..CHECKSUM.end - 1], sum);
-}
+    block
+});
 
-fn put(field: &mut [u8], value: &[u8]) {
-    field[..value.len()].copy_from_slice(value);
-}
-
-/// The start of a value that stands in full in a PAX record.
-fn clip(value: &[u8]) -> &[u8] {
-    &value[..value.len().min(NAME.len())]
-}
-
-/// Writes `value` as octal digits that fill the field but for a final NUL; false if they do not
-/// fit.
-fn octal(field: &mut [u8], value: u64) -> bool {
-    let digits = field.len() - 1;
-    if value >= 1 << (3 * digits) {
-        return false;
-    }
-    for (at, byte) in field[..digits].iter_mut().rev().enumerate() {
-        *byte = b'0' + ((value >> (3 * at)) & 7) as u8;
-    }
-    field[digits] = 0;
-    true
+/// Writes the checksum.
+fn finish(block: &mut Block) {
+    block.set_cksum();
+    // The crate writes seven digits and a NUL.
+    let checksum = &mut block.as_old_mut().cksum;
+    checksum.copy_within(1.., 0);
+    checksum[7] = b' ';
 }
 
 /// Splits a path over ustar's prefix and name fields at a slash; none if it does not fit.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    if path.len() <= NAME.len() {
+    if path.len() <= NAME {
         return Some((b"", path));
     }
     // The shortest prefix that leaves a name short enough; a directory's final slash is no cut.
-    let first = path.len() - NAME.len() - 1;
+    let first = path.len() - NAME - 1;
     let cut = (first..path.len() - 1).find(|&at| path[at] == b'/')?;
-    (cut > 0 && cut <= PREFIX.len()).then(|| (&path[..cut], &path[cut + 1..]))
-}
-
-/// Appends a record whose value is a name. One that is not ASCII is said to be raw bytes, as POSIX
-/// has it, or bsdtar would convert it to its locale, where it may have no place.
-fn text_record(records: &mut Vec<u8>, keyword: &str, value: &[u8]) {
-    const RAW: &[u8] = b"21 hdrcharset=BINARY\n";
-    if !value.is_ascii() && !records.starts_with(RAW) {
-        records.splice(0..0, RAW.iter().copied());
-    }
-    record(records, keyword, value);
-}
-
-/// Appends one PAX record, `"%d %s=%s\n"`, whose length counts its own digits.
-fn record(records: &mut Vec<u8>, keyword: &str, value: &[u8]) {
-    let rest = keyword.len() + value.len() + 3;
-    let mut length = rest;
-    while length != rest + digits(length) {
-        length = rest + digits(length);
-    }
-    records.extend_from_slice(length.to_string().as_bytes());
-    records.push(b' ');
-    records.extend_from_slice(keyword.as_bytes());
-    records.push(b'=');
-    records.extend_from_slice(value);
-    records.push(b'\n');
-}
-
-const fn digits(number: usize) -> usize {
-    number.ilog10() as usize + 1
+    (cut > 0 && cut <= PREFIX).then(|| (&path[..cut], &path[cut + 1..]))
 }
 
 #[cfg(test)]
@@ -222,6 +227,7 @@ mod tests {
         let mut out = Vec::new();
         header.write_to(&mut out);
         assert_eq!(out.len() % BLOCK, 0);
+        assert_eq!(header.length(), out.len() as u64);
         out.len() / BLOCK
     }
 
@@ -267,13 +273,13 @@ mod tests {
         let mut out = Vec::new();
         Header { owner: 1000, group: 2000, ..plain(b"app/a.py") }.write_to(&mut out);
         assert_eq!(&out[..9], b"app/a.py\0");
-        assert_eq!(&out[MODE], b"0000755\0");
-        assert_eq!(&out[UID], b"0001750\0");
-        assert_eq!(&out[GID], b"0003720\0");
-        assert_eq!(&out[SIZE], b"00000000000\0");
-        assert_eq!(&out[MTIME], b"14354236600\0");
-        assert_eq!(&out[CHECKSUM], b"010643\0 ");
-        assert_eq!(&out[MAGIC], b"ustar\x0000");
+        assert_eq!(&out[100..108], b"0000755\0", "mode");
+        assert_eq!(&out[108..116], b"0001750\0", "user");
+        assert_eq!(&out[116..124], b"0003720\0", "group");
+        assert_eq!(&out[124..136], b"00000000000\0", "size");
+        assert_eq!(&out[136..148], b"14354236600\0", "time");
+        assert_eq!(&out[148..156], b"010643\0 ", "checksum");
+        assert_eq!(&out[257..265], b"ustar\x0000", "magic");
         assert!(out[265..329].iter().all(|&byte| byte == 0), "user and group names");
     }
 
@@ -306,7 +312,7 @@ mod tests {
                 .write_to(&mut archive);
             archive.extend_from_slice(&END);
 
-            let mut archive = tar::Archive::new(archive.as_slice());
+            let mut archive = ::tar::Archive::new(archive.as_slice());
             let mut entries = archive.entries().unwrap();
             let mut entry = entries.next().unwrap().unwrap();
             let mut expected = path.clone();

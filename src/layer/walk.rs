@@ -10,7 +10,7 @@ use super::links::Places;
 use super::node::{Content, Found, Node, OpenLink, Source as From};
 use super::sandbox::{self, MOST_HOPS, hop};
 use super::spec::{Links, Outputs, Source, SourcePath, What};
-use super::{Checkpoint, Filter, Warnings, filter, paths};
+use super::{CancelCheck, Filter, Warnings, filter, paths};
 use crate::error::{Error, Result};
 use crate::fs::{self, Kind, Member, Stamp};
 
@@ -22,7 +22,7 @@ const MOST_FOLLOWED: usize = 1 << 20;
 pub(super) struct Walk<'a> {
     places: &'a Places<'a>,
     outputs: &'a Outputs,
-    check: Checkpoint<'a>,
+    check: CancelCheck<'a>,
     found: Vec<Found>,
     /// Entries behind links to directories.
     followed: usize,
@@ -52,7 +52,11 @@ struct Level {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(places: &'a Places<'a>, outputs: &'a Outputs, check: Checkpoint<'a>) -> Self {
+    pub(super) fn new(
+        places: &'a Places<'a>,
+        outputs: &'a Outputs,
+        check: CancelCheck<'a>,
+    ) -> Self {
         Self { places, outputs, check, found: Vec::new(), followed: 0, copied: Vec::new() }
     }
 

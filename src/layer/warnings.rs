@@ -25,6 +25,10 @@ pub enum Kind {
     Elsewhere,
     /// A `--wheel` serves for nothing.
     Wheel,
+    /// A layer that is given for an image has no entries, and is left out.
+    EmptyLayer,
+    /// A layer that is given for an image is in it already, and is left out.
+    KnownLayer,
 }
 
 impl Kind {
@@ -46,6 +50,8 @@ impl Kind {
                 "an --elsewhere serves for nothing: no source and no link leads there"
             }
             Self::Wheel => "a --wheel serves for nothing",
+            Self::EmptyLayer => "a layer without entries is left out",
+            Self::KnownLayer => "a layer that the image has already is left out",
         }
     }
 }

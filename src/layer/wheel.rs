@@ -18,7 +18,7 @@ use rawzip::{
     ZipLocator,
 };
 
-use super::Checkpoint;
+use super::CancelCheck;
 use super::filter::from_package_root;
 use crate::error::{Error, Result};
 use crate::fs::Input;
@@ -79,7 +79,7 @@ pub struct Stream {
 
 impl Wheels {
     /// Opens wheels. One that is malformed has no streams; one that cannot be opened is an error.
-    pub fn open(paths: &[Arc<Path>], check: Checkpoint<'_>) -> Result<Self> {
+    pub fn open(paths: &[Arc<Path>], check: CancelCheck<'_>) -> Result<Self> {
         let wheels = paths.iter().map(|path| Wheel::index(Input::open(path)?, check));
         Ok(Self(wheels.collect::<Result<_>>()?))
     }
@@ -135,7 +135,7 @@ impl Wheels {
 }
 
 impl Wheel {
-    fn index(file: Input, check: Checkpoint<'_>) -> Result<Self> {
+    fn index(file: Input, check: CancelCheck<'_>) -> Result<Self> {
         let (file, failure) = (Arc::new(file), Failure::default());
         let at = At(file.clone(), failure.clone());
         let serves = AtomicBool::new(false);

@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::cache::{Cache, KeyBuilder, Lookup};
-    use crate::cancel::CancelCheck;
+    use crate::cancel::Waiter;
     use crate::layer::compress::{Compression, HEADER, MEMBER};
     use crate::sync::once;
     use crate::workers::WorkerPool;
@@ -255,7 +255,7 @@ mod tests {
         let unpacking = Unpacking::new(Compression::Gzip(6), lengths);
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
         let pool = WorkerPool::new(NonZeroUsize::MIN).unwrap();
-        let mut lease = pool.turn(CancelCheck::default()).lease().unwrap();
+        let mut lease = pool.turn(Waiter::default()).lease().unwrap();
         let (mut compressed, mut content) = (0, 0);
         loop {
             let piece = fetch.next(&mut lease).unwrap().unwrap();

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::claims::Claims;
+use super::input_digests::InputDigests;
 use crate::cache::{Key, KeyBuilder};
 use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::Result;
 use crate::fs::Input;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::layer::plan::{Entry, Kind, PackagePlan};
 use crate::layer::spec::{Attributes, Common};
 use crate::layer::wheel;
@@ -92,15 +92,15 @@ fn segment_builder(package: &PackagePlan, common: Common, digests: &[Digest]) ->
 /// claimed; and whether all are claimed.
 pub(super) fn contents(
     package: &PackagePlan,
-    claims: &Claims<'_>,
+    input_digests: &InputDigests<'_>,
     function: Function,
-    check: Checkpoint<'_>,
+    check: CancelCheck<'_>,
 ) -> Result<(Vec<Digest>, bool)> {
     let mut digests = Vec::with_capacity(package.entries.len());
     let mut all_claimed = true;
-    let mut claims = claims.finder();
+    let mut input_digests = input_digests.finder();
     let mut add = |path: &Path, open: &dyn Fn() -> Result<Input>| {
-        let claimed = claims.about(path);
+        let claimed = input_digests.about(path);
         all_claimed &= claimed.is_some();
         digests.push(match claimed {
             Some(digest) => digest,
@@ -120,7 +120,7 @@ pub(super) fn contents(
 }
 
 /// The digest of a file's content.
-pub(super) fn read(input: &Input, function: Function, check: Checkpoint<'_>) -> Result<Digest> {
+pub(super) fn read(input: &Input, function: Function, check: CancelCheck<'_>) -> Result<Digest> {
     let mut hasher = ContentHasher::new(function);
     let size = usize::try_from(input.size()).unwrap_or(usize::MAX);
     let mut piece = vec![0; (256 << 10).min(size.saturating_add(1))];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cache::Why;
+use crate::cache::MissReason;
 use crate::layer::Warnings;
 use crate::layer::plan::PackagePlan;
 use crate::observe::Stopwatch;
@@ -18,7 +18,7 @@ pub enum Source {
     /// The cache's folder.
     Disk,
     /// It was built, for this reason.
-    Built(Why),
+    Built(MissReason),
     /// It was built, and there is no cache.
     Alone,
     /// A segment file.
@@ -48,10 +48,10 @@ impl Package {
         match self.source {
             Source::Memory => "hit in memory",
             Source::Disk => "hit on disk",
-            Source::Built(Why::Unknown) => {
+            Source::Built(MissReason::Unknown) => {
                 "built: no segment with these contents, names, modes, and compression"
             }
-            Source::Built(Why::Damaged) => "built: the cached segment was damaged",
+            Source::Built(MissReason::Damaged) => "built: the cached segment was damaged",
             Source::Alone => "built: there is no cache",
             Source::File => "from a segment file",
         }

@@ -11,7 +11,7 @@ use super::cached::Finished;
 use super::keys;
 use super::queue::{CompressionQueue, Hashes};
 use super::{BuildContext, Layer, Report, Source};
-use crate::cache::{Cache, Flight, Key, Lookup, Start, Why};
+use crate::cache::{Cache, Flight, Key, Lookup, MissReason, Start};
 use crate::error::{Error, Fault, Result};
 use crate::fs::Output;
 use crate::layer::metadata::Blob;
@@ -131,7 +131,7 @@ impl<'a> Segments<'a> {
             report.add(package, Source::File, watch.elapsed());
             return Ok(self.keys[index][0]);
         }
-        let mut why = Why::Unknown;
+        let mut why = MissReason::Unknown;
         let mut flight: Option<Flight> = None;
         loop {
             if let Some((key, source)) = self.find(index, blob, &mut why)? {
@@ -156,8 +156,8 @@ impl<'a> Segments<'a> {
                     report.add(package, source, watch.elapsed());
                     return Ok(key);
                 }
-                let BuildContext { check, functions, claims, .. } = *self.context;
-                let function = functions.guess();
+                let BuildContext { check, digest_function, input_digests, .. } = *self.context;
+                let function = digest_function.guess();
                 blob.record(Some(flight))?;
                 let attributes = self.layer.common.attributes;
                 let wheels = Wheels::open(&package.wheels, check)?;
@@ -176,7 +176,7 @@ impl<'a> Segments<'a> {
                     blob.settle()?;
                     super::finish_wheels(&wheels, report)?;
                 }
-                functions.learn(package, claims, (function, &digests), check)?;
+                digest_function.learn(package, input_digests, (function, &digests), check)?;
                 let key = keys::segment(package, self.layer.common, function, &digests);
                 blob.store(Some(key))?;
                 report.add(package, Source::Built(why), watch.elapsed());
@@ -190,24 +190,24 @@ impl<'a> Segments<'a> {
         &self,
         index: usize,
         blob: &mut CompressionQueue<'_>,
-        why: &mut Why,
+        why: &mut MissReason,
     ) -> Result<Option<(Key, Source)>> {
         for (at, key) in self.keys[index].iter().enumerate() {
             match self.cache.segment(key) {
-                Lookup::Miss(Why::Unknown) => {}
-                Lookup::Miss(Why::Damaged) => *why = Why::Damaged,
+                Lookup::Miss(MissReason::Unknown) => {}
+                Lookup::Miss(MissReason::Damaged) => *why = MissReason::Damaged,
                 Lookup::Hit(segment) => {
                     let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
                     let facts = segment.facts().clone();
                     if blob.append(Finished::Cached(segment), None)? {
                         blob.writer.appended(facts);
                         if at > 0 {
-                            self.context.functions.guess_otherwise();
+                            self.context.digest_function.guess_otherwise();
                         }
                         return Ok(Some((*key, source)));
                     }
                     self.cache.remove(key);
-                    *why = Why::Damaged;
+                    *why = MissReason::Damaged;
                 }
             }
         }
@@ -233,9 +233,9 @@ fn candidates(
     if let Some(file) = &package.segment {
         return Ok(vec![keys::of_file(layer.files[file.index].seal())]);
     }
-    let BuildContext { claims, functions, check, .. } = *context;
-    let guess = functions.guess();
-    let (digests, all_claimed) = keys::contents(package, claims, guess, check)?;
+    let BuildContext { input_digests, digest_function, check, .. } = *context;
+    let guess = digest_function.guess();
+    let (digests, all_claimed) = keys::contents(package, input_digests, guess, check)?;
     let keys = keys::segments(package, layer.common, guess, &digests);
     let likely = if all_claimed && !digests.is_empty() { 2 } else { 1 };
     Ok(keys[..likely].to_vec())

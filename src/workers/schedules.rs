@@ -10,7 +10,7 @@ fn pool(jobs: usize) -> WorkerPool {
 }
 
 fn turn(pool: &WorkerPool) -> Turn {
-    pool.turn(CancelCheck::default())
+    pool.turn(Waiter::default())
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn work_is_done_and_a_panic_costs_its_own_ticket() {
 fn all_requests_end_whatever_becomes_of_one_of_them() {
     explore(|| {
         let pool = pool(1);
-        let gone = CancelCheck::default();
+        let gone = Waiter::default();
         let turns = [turn(&pool), pool.turn(gone.clone()), turn(&pool)];
         let requests = turns.map(|turn| {
             thread::spawn(move || {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::debug_span;
 
 use super::{BufferLease, Job, Lessee, Shared, lock};
-use crate::cancel::CancelCheck;
+use crate::cancel::Waiter;
 use crate::error::Result;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -18,7 +18,7 @@ pub(super) struct Owner {
     pub(super) number: u64,
     /// The buffers that were compressed for it.
     pub(super) served: AtomicU64,
-    pub(super) cancel: CancelCheck,
+    pub(super) cancel: Waiter,
 }
 
 /// A request's share of the pool.
@@ -35,7 +35,7 @@ pub struct Ticket<T>(Arc<Mutex<Option<Done<T>>>>);
 type Done<T> = std::thread::Result<Result<(BufferLease, T)>>;
 
 impl Turn {
-    pub(super) fn new(shared: Arc<Shared>, number: u64, cancel: CancelCheck) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, number: u64, cancel: Waiter) -> Self {
         Self { shared, owner: Arc::new(Owner { number, served: AtomicU64::new(0), cancel }) }
     }
 
@@ -45,7 +45,7 @@ impl Turn {
     }
 
     /// What its thread waits by.
-    pub fn cancel(&self) -> &CancelCheck {
+    pub fn cancel(&self) -> &Waiter {
         &self.owner.cancel
     }
 

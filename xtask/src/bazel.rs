@@ -168,7 +168,7 @@ impl Bazel {
         Ok(Build {
             success: output.status.success(),
             said,
-            layers: layers(&read(&events))?,
+            layers: layers(&read(&events), &|| self.output_base())?,
             actions: actions(&read(&log), &read(&profile))?,
             time,
         })
@@ -243,7 +243,7 @@ fn list(value: &Value) -> &[Value] {
 }
 
 /// The layers of the one target, from its build events.
-fn layers(events: &str) -> Result<Vec<Layer>> {
+fn layers(events: &str, output_base: &dyn Fn() -> Result<PathBuf>) -> Result<Vec<Layer>> {
     let events = values(events)?;
     let groups = events.iter().flat_map(|event| list(&event["completed"]["outputGroup"]));
     let (mut blobs, mut metadata) = (Vec::new(), Vec::new());
@@ -253,7 +253,7 @@ fn layers(events: &str) -> Result<Vec<Layer>> {
             Some("metadata") => &mut metadata,
             _ => continue,
         };
-        collect(&events, list(&group["fileSets"]), files);
+        collect(&events, list(&group["fileSets"]), output_base, files)?;
     }
     // The target of a failed build may have some of its files.
     if blobs.len() != metadata.len() {
@@ -264,17 +264,30 @@ fn layers(events: &str) -> Result<Vec<Layer>> {
 }
 
 /// The files of sets, which may hold sets in turn.
-fn collect(events: &[Value], sets: &[Value], files: &mut Vec<PathBuf>) {
+fn collect(
+    events: &[Value],
+    sets: &[Value],
+    output_base: &dyn Fn() -> Result<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
     for set in sets {
         let event = events.iter().find(|event| event["id"]["namedSet"]["id"] == set["id"]);
         let Some(event) = event else { continue };
         let named = &event["namedSetOfFiles"];
-        collect(events, list(&named["fileSets"]), files);
+        collect(events, list(&named["fileSets"]), output_base, files)?;
         for file in list(&named["files"]) {
             let uri = text(&file["uri"]);
-            files.push(PathBuf::from(uri.strip_prefix("file://").unwrap_or(&uri)));
+            // What a remote cache has is named by its place there.
+            files.push(if let Some(path) = uri.strip_prefix("file://") {
+                PathBuf::from(path)
+            } else {
+                let above = list(&file["pathPrefix"]).iter().map(text);
+                let below: PathBuf = above.chain([text(&file["name"])]).collect();
+                output_base()?.join("execroot/_main").join(below)
+            });
         }
     }
+    Ok(())
 }
 
 /// What ran, from the execution log and the profile.
@@ -316,12 +329,13 @@ mod tests {
             {"id":{"targetCompleted":{}},"completed":{"success":true,"outputGroup":[
                 {"name":"default","fileSets":[{"id":"1"}]},
                 {"name":"metadata","fileSets":[{"id":"2"}]}]}}"#;
+        let no_base = || Err(failure("all files are here"));
         let layer = |name: &str| Layer {
             blob: PathBuf::from(format!("/o/{name}")),
             metadata: PathBuf::from(format!("/o/{name}.json")),
         };
-        assert_eq!(layers(events).unwrap(), [layer("a"), layer("b")]);
-        assert_eq!(layers("").unwrap(), []);
+        assert_eq!(layers(events, &no_base).unwrap(), [layer("a"), layer("b")]);
+        assert_eq!(layers("", &no_base).unwrap(), []);
     }
 
     #[test]

@@ -37,8 +37,11 @@ needs! {
     // Bazel itself runs a C compiler when it looks at the machine; cargo links with it.
     CC: "a C compiler", ["gcc", "libc6-dev"], || has("cc") || has("gcc");
     CXX: "a C++ compiler", ["g++"], || has("c++") || has("g++");
+    // Opens the page of `--report`.
+    CHROMIUM: "Chromium", ["chromium"], || has("chromium");
     DEBOOTSTRAP: "debootstrap", ["debootstrap"], || has("debootstrap");
     BSDTAR: "bsdtar", ["libarchive-tools"], || has("bsdtar");
+    DOCKER_REGISTRY: "docker-registry", ["docker-registry"], || has("docker-registry");
     GIT: "git", ["git"], || has("git");
     // buildifier comes through npm, if it is not there.
     NPM: "npm", ["nodejs", "npm"], || has("buildifier") || has("npm");

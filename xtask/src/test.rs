@@ -39,6 +39,8 @@ const STEPS: &[Step] = &[
             install::CC,
             install::PYTHON,
             install::BSDTAR,
+            install::CHROMIUM,
+            install::DOCKER_REGISTRY,
             install::SKOPEO,
             install::UMOCI,
             install::UTIL_LINUX,

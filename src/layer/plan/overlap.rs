@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::{Entry, Kind, PackagePlan};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::layer::{Checkpoint, paths};
+use crate::layer::{CancelCheck, paths};
 
 impl Entry {
     /// Whether two entries for one place are the same entry: content, mode, and kind.
-    fn is_same(&self, other: &Self, check: Checkpoint<'_>) -> Result<bool> {
+    fn is_same(&self, other: &Self, check: CancelCheck<'_>) -> Result<bool> {
         if self.mode != other.mode {
             return Ok(false);
         }
@@ -43,7 +43,7 @@ fn are_apart(packages: &[PackagePlan]) -> bool {
 }
 
 /// Leaves one entry at each place: of two that are the same, the first package's.
-pub(super) fn deduplicate(packages: &mut [PackagePlan], check: Checkpoint<'_>) -> Result<()> {
+pub(super) fn deduplicate(packages: &mut [PackagePlan], check: CancelCheck<'_>) -> Result<()> {
     if are_apart(packages) {
         return Ok(());
     }

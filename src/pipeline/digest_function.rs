@@ -2,20 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::claims::Claims;
+use super::input_digests::InputDigests;
 use super::keys;
 use crate::digest::{Digest, Function};
 use crate::error::Result;
-use crate::layer::Checkpoint;
+use crate::layer::CancelCheck;
 use crate::layer::plan::{Entry, PackagePlan};
 
-/// What a process has learnt about the function of claims. A wrong guess costs a miss.
+/// The function that Bazel's digests seem to be made by. A wrong guess costs a miss.
 #[derive(Debug, Default)]
-pub struct Functions {
+pub struct DigestFunctionGuess {
     blake3: AtomicBool,
 }
 
-impl Functions {
+impl DigestFunctionGuess {
     pub(super) fn guess(&self) -> Function {
         if self.blake3.load(Ordering::Relaxed) { Function::Blake3 } else { Function::Sha256 }
     }
@@ -30,16 +30,16 @@ impl Functions {
     pub(super) fn learn(
         &self,
         package: &PackagePlan,
-        claims: &Claims<'_>,
+        input_digests: &InputDigests<'_>,
         read: (Function, &[Digest]),
-        check: Checkpoint<'_>,
+        check: CancelCheck<'_>,
     ) -> Result<()> {
         let (function, digests) = read;
         let contents = package.entries.iter().filter_map(Entry::content);
-        let mut claims = claims.finder();
-        let first = contents
-            .zip(digests)
-            .find_map(|((content, path), read)| Some((claims.about(&path)?, *read, content, path)));
+        let mut input_digests = input_digests.finder();
+        let first = contents.zip(digests).find_map(|((content, path), read)| {
+            Some((input_digests.about(&path)?, *read, content, path))
+        });
         if let Some((claim, read, content, path)) = first
             && claim != read
             && keys::read(&content.open(&path)?, function.other(), check)? == claim

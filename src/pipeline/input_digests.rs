@@ -11,7 +11,7 @@ use crate::digest::Digest;
 
 /// The digests of a request's inputs, as claimed.
 #[derive(Debug, Default)]
-pub struct Claims<'a> {
+pub struct InputDigests<'a> {
     /// What every path begins with before that of an input.
     base: Vec<u8>,
     /// Path and digest as they came, by path.
@@ -22,11 +22,11 @@ pub struct Claims<'a> {
 /// one that is wanted next.
 #[derive(Debug)]
 pub(super) struct Finder<'c> {
-    claims: &'c Claims<'c>,
+    input_digests: &'c InputDigests<'c>,
     next: usize,
 }
 
-impl<'a> Claims<'a> {
+impl<'a> InputDigests<'a> {
     /// The claims of inputs given as path, relative to `base`, and digest: 32 bytes, or as many in
     /// hex. Others cannot name contents here and are passed over.
     pub fn new(base: &Path, inputs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
@@ -42,14 +42,14 @@ impl<'a> Claims<'a> {
 
     /// Looks up claims about files, the next one first.
     pub(super) fn finder(&self) -> Finder<'_> {
-        Finder { claims: self, next: 0 }
+        Finder { input_digests: self, next: 0 }
     }
 }
 
 impl Finder<'_> {
     /// The claim about the file at `path`, which begins with the base.
     pub(super) fn about(&mut self, path: &Path) -> Option<Digest> {
-        let Claims { base, inputs } = self.claims;
+        let InputDigests { base, inputs } = self.input_digests;
         let path = path.as_os_str().as_bytes();
         let path = path.strip_prefix(&**base).unwrap_or(path);
         let (_, digest) = match inputs.get(self.next) {
@@ -122,14 +122,14 @@ mod tests {
     fn claims_are_found_by_path_below_the_base() {
         let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
         let inputs = [(&b"b"[..], &two.bytes()[..]), (b"a/x", one.bytes()), (b"c", b"")];
-        let claims = Claims::new(Path::new("box"), inputs.into_iter());
-        let mut claims = claims.finder();
+        let input_digests = InputDigests::new(Path::new("box"), inputs.into_iter());
+        let mut input_digests = input_digests.finder();
         for _ in 0..2 {
-            assert_eq!(claims.about(Path::new("box/a/x")), Some(one));
-            assert_eq!(claims.about(Path::new("box/b")), Some(two));
-            assert_eq!(claims.about(Path::new("box/c")), None);
-            assert_eq!(claims.about(Path::new("b")), Some(two));
-            assert_eq!(claims.about(Path::new("box/d")), None);
+            assert_eq!(input_digests.about(Path::new("box/a/x")), Some(one));
+            assert_eq!(input_digests.about(Path::new("box/b")), Some(two));
+            assert_eq!(input_digests.about(Path::new("box/c")), None);
+            assert_eq!(input_digests.about(Path::new("b")), Some(two));
+            assert_eq!(input_digests.about(Path::new("box/d")), None);
         }
     }
 }

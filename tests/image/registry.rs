@@ -1,0 +1,90 @@
+//! A real registry takes an image and gives it back.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{image, layers, parts};
+use crate::support::{Folder, Run};
+
+/// Debian's docker-registry, which ends with the test.
+struct Registry {
+    child: Child,
+    address: String,
+}
+
+impl Registry {
+    /// Starts it; none if it is not installed.
+    fn start(folder: &Folder) -> Option<Self> {
+        // The port may be another's by the time that the registry asks for it.
+        for _ in 0..5 {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = free.local_addr().unwrap().to_string();
+            drop(free);
+            let config = format!(
+                "{{version: 0.1, storage: {{filesystem: {{rootdirectory: {}}}}}, \
+                 http: {{addr: \"{address}\"}}}}",
+                folder.path().join("registry").display()
+            );
+            let config = folder.file("registry.yml", config.as_bytes());
+            let mut command = Command::new("docker-registry");
+            command.arg("serve").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().ok()?;
+            while child.try_wait().unwrap().is_none() {
+                if TcpStream::connect(&address).is_ok() {
+                    return Some(Self { child, address });
+                }
+                sleep(Duration::from_millis(20));
+            }
+        }
+        panic!("docker-registry does not start");
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_registry_gives_back_what_it_took() {
+    let folder = layers();
+    image(&folder, "base", &["--layer=a"]);
+    let flags = ["--base=base", "--layer=b", "--layer=plain", "--env=A=1", "--cmd=x"];
+    let made = image(&folder, "out", &flags);
+    let Some(registry) = Registry::start(&folder) else {
+        eprintln!("skipped: there is no docker-registry");
+        return;
+    };
+    let remote = format!("docker://{}/image:1", registry.address);
+    let skopeo = |arguments: &[&str]| {
+        let mut command = Command::new("skopeo");
+        command.args(["--insecure-policy", "copy", "--quiet", "--preserve-digests"]);
+        let run = Run::of(command.args(arguments).current_dir(folder.path()));
+        assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
+    };
+    skopeo(&["--dest-tls-verify=false", "oci:out", &remote]);
+    skopeo(&["--src-tls-verify=false", &remote, "oci:back:1"]);
+    let back = parts(&folder.path().join("back"));
+    assert_eq!(back.index["manifests"][0]["digest"], made.index["manifests"][0]["digest"]);
+    let run = folder.run(&["diff", "out", "back"]);
+    assert_eq!((run.code, &*run.stdout), (0, "out and back are the same\n"));
+
+    // crane is no package of Debian 12; it validates gzip layers alone.
+    image(&folder, "gzip", &["--layer=a", "--env=A=1"]);
+    let name = format!("{}/crane:1", registry.address);
+    let crane = |arguments: &[&str]| {
+        Command::new("crane").args(arguments).current_dir(folder.path()).output().ok()
+    };
+    let Some(pushed) = crane(&["push", "gzip", &name]) else {
+        eprintln!("skipped: there is no crane");
+        return;
+    };
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    assert!(crane(&["validate", "--remote", &name]).unwrap().status.success());
+    assert!(crane(&["pull", "--format=oci", &name, "pulled"]).unwrap().status.success());
+    assert_eq!(folder.run(&["diff", "gzip", "pulled"]).code, 0);
+}
