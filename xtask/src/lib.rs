@@ -11,6 +11,7 @@ mod client;
 mod demo;
 mod fuzz;
 mod install;
+mod installed;
 mod measure;
 mod mtree;
 pub mod processes;
@@ -43,6 +44,7 @@ pylayer's own commands.
 
 Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps of it
        cargo xtask soak                      tests that take minutes
+       cargo xtask wheels                    layers of 40 real wheels against what was installed
        cargo xtask fuzz [--seconds=N] [TARGET...]
                                              the fuzz targets, each for 20 seconds
        cargo xtask demo [--without-bazel]    builds the layers of examples/webapi, and shows them;
@@ -88,6 +90,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
     match parser.next()? {
         Some(Value(command)) if command == "test" => test(parser),
         Some(Value(command)) if command == "soak" => soak(parser),
+        Some(Value(command)) if command == "wheels" => wheels(parser),
         Some(Value(command)) if command == "fuzz" => fuzz(parser),
         Some(Value(command)) if command == "demo" => demo(parser),
         Some(Value(command)) if command == "bench" => bench(parser),
@@ -121,6 +124,13 @@ fn soak(mut parser: lexopt::Parser) -> Result<()> {
         return Err(other.unexpected().into());
     }
     test::soak(&Project::find()?)
+}
+
+fn wheels(mut parser: lexopt::Parser) -> Result<()> {
+    if let Some(other) = parser.next()? {
+        return Err(other.unexpected().into());
+    }
+    installed::run(&Project::find()?)
 }
 
 fn fuzz(mut parser: lexopt::Parser) -> Result<()> {
