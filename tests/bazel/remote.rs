@@ -11,11 +11,14 @@ use xtask::sid::Remote;
 
 use crate::scene::{MNEMONICS, Scene, assert_same, bazel, build, bytes};
 
+/// What an executor needs; it is part of an action's key in the cache.
+const PROPERTIES: &str = "--remote_default_exec_properties=OSFamily=linux";
+
 /// Flags for a Bazel that has all our actions run by an executor.
 fn by_executor(remote: &Remote) -> Vec<String> {
     let mut flags = vec![
         format!("--remote_executor={}", remote.address()),
-        "--remote_default_exec_properties=OSFamily=linux".to_owned(),
+        PROPERTIES.to_owned(),
         // Only our actions: the example's wheels are installed by this machine's Python.
         "--spawn_strategy=local".to_owned(),
         "--strategy=PyImageLayerValidate=remote".to_owned(),
@@ -56,7 +59,7 @@ fn executors_and_caches_give_the_bytes_of_a_worker_and_spare_all_work() {
     // A machine that only shares the cache: what is made there is taken, and no package compressed.
     let cache = format!("--remote_cache={}", remote.address());
     other.clean().unwrap();
-    let options = [&*cache, "--noremote_upload_local_results", "--remote_download_all"];
+    let options = [&*cache, PROPERTIES, "--remote_download_all"];
     let cached = build(&other, &options);
     assert_eq!(runners(&cached, &MNEMONICS), ["remote cache hit"], "{}", cached.said);
     assert_same(&bytes(&cached.layers), &expected, "from a cache");
@@ -64,7 +67,7 @@ fn executors_and_caches_give_the_bytes_of_a_worker_and_spare_all_work() {
     // Merged and squashed layers can stay out of the cache: their parts are in it.
     other.clean().unwrap();
     let merged_here = "--modify_execution_info=^PyImage(Merged)?Layer$=+no-remote-cache";
-    let mixed = build(&other, &[&*cache, merged_here]);
+    let mixed = build(&other, &[&*cache, PROPERTIES, merged_here]);
     assert_eq!(runners(&mixed, &["PyImageSegment", "PyImagePkgLayer"]), ["remote cache hit"]);
     assert_eq!(runners(&mixed, &["PyImageLayer", "PyImageMergedLayer"]), ["worker"]);
     assert_same(&bytes(&mixed.layers), &expected, "with merged layers made here");
