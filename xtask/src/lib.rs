@@ -17,6 +17,7 @@ mod mtree;
 pub mod processes;
 mod project;
 mod protocol;
+mod scale;
 pub mod session;
 pub mod shell;
 pub mod sid;
@@ -51,7 +52,10 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
                                              where there is no Bazel, by the worker alone
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
-       cargo xtask bench PART...             a part, only printed: cold, cache, images, rebuilds
+       cargo xtask bench PART...             a part, only printed: cold, cache, segments, images,
+                                             rebuilds
+       cargo xtask scale                     what a large company stores, moves, and compresses in a
+                                             day: the model of docs/scale.md
        cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
                                              a worker that records what you do to a folder
        cargo xtask replay FILE [--worker=PATH] [--pieces=BYTES] [--order=SEED] [--cut=BYTES]
@@ -94,6 +98,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
         Some(Value(command)) if command == "fuzz" => fuzz(parser),
         Some(Value(command)) if command == "demo" => demo(parser),
         Some(Value(command)) if command == "bench" => bench(parser),
+        Some(Value(command)) if command == "scale" => {
+            ui::print(scale::table());
+            Ok(())
+        }
         Some(Value(command)) if command == "record" => record(parser),
         Some(Value(command)) if command == "replay" => replay(parser),
         None | Some(Long("help") | Short('h')) => {
