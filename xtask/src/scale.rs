@@ -23,7 +23,7 @@ const BUILDS: usize = 10_000;
 const UPGRADES: usize = 16;
 
 /// The days that are averaged.
-const DAYS: usize = 250;
+const DAYS: usize = 100;
 
 /// Packages from this size on (uncompressed, in bytes) are layers of their own; the others of an image
 /// share one.
@@ -178,9 +178,8 @@ impl Company {
             let whole: f64 = small.filter(|&size| size < ALONE).sum();
             // New to the cache, which has the segment already; and to each machine.
             let (new, fetched) = match way {
-                Way::Whole => (whole, whole),
+                Way::Whole | Way::Segments => (whole, whole),
                 Way::Lazy => (whole, 0.0),
-                Way::Segments => (whole, whole),
                 Way::Chunked => (whole * CHUNKS, shared + whole * CHUNKS),
                 Way::SegmentsAlone => (0.0, 0.0),
             };
