@@ -2,6 +2,7 @@
 //! others cost that make them of the same files.
 
 mod cache;
+mod chunks;
 mod cold;
 mod data;
 mod images;
@@ -28,6 +29,7 @@ enum Part {
     Cold,
     Cache,
     Segments,
+    Chunks,
     Images,
     Rebuilds,
 }
@@ -36,6 +38,7 @@ const PARTS: &[(&str, Part)] = &[
     ("cold", Part::Cold),
     ("cache", Part::Cache),
     ("segments", Part::Segments),
+    ("chunks", Part::Chunks),
     ("images", Part::Images),
     ("rebuilds", Part::Rebuilds),
 ];
@@ -84,6 +87,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             Part::Cold => cold::run(project, &worker, options.runs, &mut page)?,
             Part::Cache => cache::run(project, &worker, &mut page)?,
             Part::Segments => segments::run(project, &worker, &mut page)?,
+            Part::Chunks => chunks::run(project, &worker, &mut page)?,
             Part::Images => images::run(project, &worker, 1, &mut page)?,
             Part::Rebuilds => rebuilds::run(project, &worker, &mut page)?,
         }

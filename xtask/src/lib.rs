@@ -52,8 +52,8 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
                                              where there is no Bazel, by the worker alone
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
-       cargo xtask bench PART...             a part, only printed: cold, cache, segments, images,
-                                             rebuilds
+       cargo xtask bench PART...             a part, only printed: cold, cache, segments, chunks,
+                                             images, rebuilds
        cargo xtask scale                     what a large company stores, moves, and compresses in a
                                              day: the model of docs/scale.md
        cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
