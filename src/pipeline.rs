@@ -144,6 +144,7 @@ impl Layer {
     ) -> Result<Self> {
         let common = spec.common;
         let _span = debug_span!("plan").entered();
+        spec.expect_inputs_apart()?;
         let (files, finished) = segment_file::open_all(&spec.segments, common)?;
         let mut plan = plan(spec, finished, context.check)?;
         report.planned();

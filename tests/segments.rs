@@ -288,6 +288,21 @@ fn one_path_of_two_is_an_error_that_names_both() {
 }
 
 #[test]
+fn a_segment_or_a_wheel_is_never_replaced_by_the_layer() {
+    let folder = scene();
+    folder.file("w.whl", b"precious");
+    for (path, flag) in [("one", "--segment=./one"), ("w.whl", "--wheel=w.whl")] {
+        let before = folder.read(path);
+        let output = format!("--output={path}");
+        let sources = ["--package=p", flag, "--tree=a", "--to=x"];
+        let run = folder.run(&[&["layer", &*output], &sources[..]].concat());
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert!(run.stderr.contains("also an output"), "{}", run.stderr);
+        assert_eq!(folder.read(path), before);
+    }
+}
+
+#[test]
 fn what_is_no_segment_is_refused() {
     let folder = scene();
     folder.layer(&["--tree=a", "--to=a"]);

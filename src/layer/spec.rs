@@ -243,6 +243,19 @@ impl LayerSpec {
     }
 }
 
+impl LayerSpec {
+    /// Fails if a wheel or a segment is also an output; trees and files are asked as they are walked.
+    pub fn expect_inputs_apart(&self) -> Result<()> {
+        let wheels = self.packages.iter().flat_map(|package| &package.wheels);
+        for path in wheels.chain(&self.segments) {
+            if self.outputs.contains_path(path.full()) {
+                return Err(Error::input("a source is also an output:").at(path.typed()));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Destination {
     /// The image's root.
     pub const fn root() -> Self {
