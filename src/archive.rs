@@ -8,4 +8,4 @@ mod members;
 mod source;
 
 pub use entries::{Entry, Kind, Layer, Record, show};
-pub use members::{Blob, Codec, Finished, Member};
+pub use members::{Blob, Codec, FinishedBlob, Member};

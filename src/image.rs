@@ -36,14 +36,14 @@ const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// An image that is ready to appear.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedImage {
     folder: OutputFolder,
     report: Option<Output>,
     /// What is probably not meant.
     pub warnings: Warnings,
 }
 
-impl Finished {
+impl FinishedImage {
     /// Has it appear.
     pub fn publish(self) -> Result<()> {
         self.folder.publish()?;
@@ -58,7 +58,7 @@ struct Base {
 }
 
 /// Makes the image that a request asks for; its paths are relative to `base`.
-pub fn build(request: &ImageRequest, base: &Path, check: CancelCheck<'_>) -> Result<Finished> {
+pub fn build(request: &ImageRequest, base: &Path, check: CancelCheck<'_>) -> Result<FinishedImage> {
     let target = request.target(base);
     keep_sources(request, base, &target)?;
     let base_image = match &request.base {
@@ -137,7 +137,7 @@ pub fn build(request: &ImageRequest, base: &Path, check: CancelCheck<'_>) -> Res
         let page = inspect::page(&request.name(), folder.path(), check)?;
         report.write(page.as_bytes())?;
     }
-    Ok(Finished { folder, report, warnings })
+    Ok(FinishedImage { folder, report, warnings })
 }
 
 /// A config's platform, as an index has it. (`oci-spec`'s type writes `os_version`, where the

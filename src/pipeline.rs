@@ -53,7 +53,7 @@ pub struct BuildContext<'a> {
 
 /// A layer that is complete and not visible yet.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedLayer {
     blob: Output,
     metadata: Option<Output>,
 }
@@ -71,7 +71,7 @@ pub fn build(
     targets: &Targets,
     spec: &LayerSpec,
     context: &BuildContext<'_>,
-) -> Result<(Finished, Report)> {
+) -> Result<(FinishedLayer, Report)> {
     let mut report = Report::start();
     let layer = Layer::plan(targets, spec, context, &mut report)?;
     let output = create(targets)?;
@@ -91,7 +91,7 @@ pub fn build(
         }
         None => None,
     };
-    Ok((Finished { blob, metadata }, report))
+    Ok((FinishedLayer { blob, metadata }, report))
 }
 
 /// Builds the segment file of the spec's one package; says how.
@@ -99,7 +99,7 @@ pub fn build_segment(
     targets: &Targets,
     spec: &LayerSpec,
     context: &BuildContext<'_>,
-) -> Result<(Finished, Report)> {
+) -> Result<(FinishedLayer, Report)> {
     let mut report = Report::start();
     let layer = Layer::plan(targets, spec, context, &mut report)?;
     let output = create(targets)?;
@@ -128,7 +128,7 @@ pub fn build_segment(
     };
     let (mut blob, members) = queue.finish_segment()?;
     blob.write(&segment_file::trailer(package, layer.common, &members))?;
-    Ok((Finished { blob, metadata: None }, report))
+    Ok((FinishedLayer { blob, metadata: None }, report))
 }
 
 fn create(targets: &Targets) -> Result<Output> {
@@ -215,7 +215,7 @@ impl Layer {
         // A process looks at a file once.
         let look = cache.map(|cache| cache.files().look(file.seal(), file.stamp()));
         let members = file.members(matches!(look, Some(None)))?;
-        if !blob.append(cached::Finished::File(Box::new(members)), Some(headers))? {
+        if !blob.append(cached::FinishedSegment::File(Box::new(members)), Some(headers))? {
             return Err(file.damaged());
         }
         if let (Some(cache), Some(Some(look))) = (cache, look) {
@@ -240,7 +240,7 @@ fn span(package: &PackagePlan) -> Span {
     debug_span!("package", %name, entries = package.entries.len())
 }
 
-impl Finished {
+impl FinishedLayer {
     /// Makes the layer's files appear: all of them, or none.
     pub fn publish(self) -> Result<()> {
         let target = self.blob.target().to_owned();

@@ -76,8 +76,8 @@ fn seal(version: u32, index: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new().update(&version.to_le_bytes()).update(index).finalize().as_bytes()
 }
 
-/// Reads the indexes of files whose segments go into a layer. Of files with one index the first
-/// counts; the packages are those of the others, in the order of their names.
+/// Reads the indexes of files whose segments go into a layer. Files with the same index count once.
+/// The packages come in the order of their names.
 pub fn open_all(
     paths: &[SourcePath],
     common: Common,

@@ -22,7 +22,9 @@ use crate::layer::LayerSpec;
 use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
 use crate::observe::Verbose;
-use crate::pipeline::{self, BuildContext, DigestFunctionGuess, Finished, InputDigests, Report};
+use crate::pipeline::{
+    self, BuildContext, DigestFunctionGuess, FinishedLayer, InputDigests, Report,
+};
 use crate::request::LayerRequest;
 use crate::workers::WorkerPool;
 
@@ -51,7 +53,7 @@ pub struct Answer {
 }
 
 /// What builds the file that a request asks for.
-type Build = fn(&Targets, &LayerSpec, &BuildContext<'_>) -> Result<(Finished, Report)>;
+type Build = fn(&Targets, &LayerSpec, &BuildContext<'_>) -> Result<(FinishedLayer, Report)>;
 
 /// Where an action comes from.
 #[derive(Clone, Copy, Debug)]

@@ -97,22 +97,14 @@ def compression_of(tier, group):
     """
     return tier.compression.get(group, tier.default_compression)
 
-def open_package(args, tier, name, include = [], exclude = []):
-    """Opens a package, and says which of its files ship.
-
-    Args:
-      args: Args.
-      tier: PyLayerTierInfo.
-      name: the package.
-      include: list of globs; only files that match one. Empty: all.
-      exclude: list of globs, besides those of the tier; not these.
-    """
+def _open_package(args, tier, name, include = [], exclude = []):
+    """Opens a package; the globs say which of its files ship, besides those of the tier."""
     args.add(name, format = "--package=%s")
     args.add_all(include, format_each = "--include=%s")
     args.add_all(exclude + tier.exclude.get("*", []) + tier.exclude.get(name, []), format_each = "--exclude=%s")
 
 def _add_package(args, tier, roots, package, compression, include = [], exclude = []):
-    open_package(args, tier, package.name, include, exclude)
+    _open_package(args, tier, package.name, include, exclude)
     if tier.bytecode != "drop":
         args.add(tier.bytecode, format = "--bytecode=%s")
     wheels = add_wheels(args, package.wheels) if takes_streams(compression) else depset()
@@ -120,7 +112,7 @@ def _add_package(args, tier, roots, package, compression, include = [], exclude 
     return depset(transitive = [wheels, package.files])
 
 def _list_package(layer, tier, roots, package, include = [], exclude = []):
-    open_package(layer.sources, tier, package.name, include, exclude)
+    _open_package(layer.sources, tier, package.name, include, exclude)
     add_package_files(layer.sources, roots, package.files)
 
 def add_package(layer, tier, roots, package, include, exclude):

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 
-use super::{Blob, Finished, Member};
+use super::{Blob, FinishedBlob, Member};
 use crate::error::{Error, Result};
 use crate::fs::Input;
 use crate::layer::CancelCheck;
@@ -85,7 +85,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Layer {
     /// The blob: digests, sizes, members.
-    pub blob: Finished,
+    pub blob: FinishedBlob,
     /// The entries, in order.
     pub entries: Vec<Entry>,
     /// The packages that say what files they have.

@@ -114,7 +114,7 @@ enum State<'a> {
 
 /// A blob that was read to its end.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedBlob {
     /// How it is compressed.
     pub codec: Codec,
     /// The digest of the blob.
@@ -160,7 +160,7 @@ impl<'a> Blob<'a> {
     }
 
     /// Reads what is left, and gives what was learned.
-    pub fn finish(mut self) -> Result<Finished> {
+    pub fn finish(mut self) -> Result<FinishedBlob> {
         let mut buffer = vec![0; 64 << 10];
         loop {
             match self.read(&mut buffer) {
@@ -180,7 +180,7 @@ impl<'a> Blob<'a> {
         }
         source.input.expect_unchanged()?;
         let size = source.hasher.length();
-        Ok(Finished {
+        Ok(FinishedBlob {
             codec: self.codec,
             digest: source.hasher.finish(),
             size,

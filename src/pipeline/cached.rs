@@ -16,14 +16,14 @@ const PIECE: usize = 256 << 10;
 const UNPACKED: usize = 2 << 20;
 
 /// A finished segment, to be read once.
-pub(super) enum Finished {
+pub(super) enum FinishedSegment {
     /// From the cache, which may have lost it.
     Cached(Segment),
     /// From a file.
     File(Box<Reader>),
 }
 
-impl Finished {
+impl FinishedSegment {
     /// The length of each member, compressed and uncompressed, in bytes.
     fn lengths(&self) -> &[(u32, u32)] {
         match self {
@@ -49,7 +49,7 @@ impl Finished {
 
 /// A segment that is being unpacked.
 struct Fetch {
-    segment: Finished,
+    segment: FinishedSegment,
     unpacking: Unpacking,
     /// What was read and, from an index on, had no room when it was unpacked.
     rest: Vec<u8>,
@@ -102,7 +102,7 @@ impl CompressionQueue<'_> {
     /// `headers` expects as far as it is unpacked.
     pub(super) fn append(
         &mut self,
-        segment: Finished,
+        segment: FinishedSegment,
         headers: Option<HeaderCheck<'_>>,
     ) -> Result<bool> {
         let before = self.stand()?;
@@ -117,13 +117,13 @@ impl CompressionQueue<'_> {
         Ok(sound)
     }
 
-    fn copy(&mut self, mut segment: Finished) -> Result<bool> {
-        if let Finished::Cached(segment) = &segment
+    fn copy(&mut self, mut segment: FinishedSegment) -> Result<bool> {
+        if let FinishedSegment::Cached(segment) = &segment
             && let Some(bytes) = segment.whole()
         {
             return self.writer.write(bytes).map(|()| true);
         }
-        if let Finished::File(reader) = &mut segment
+        if let FinishedSegment::File(reader) = &mut segment
             && let Some((input, left)) = reader.unseen()
         {
             while *left > 0 {
@@ -146,7 +146,11 @@ impl CompressionQueue<'_> {
         }
     }
 
-    fn unpack(&mut self, segment: Finished, mut headers: Option<HeaderCheck<'_>>) -> Result<bool> {
+    fn unpack(
+        &mut self,
+        segment: FinishedSegment,
+        mut headers: Option<HeaderCheck<'_>>,
+    ) -> Result<bool> {
         let unpacking = Unpacking::new(self.compression, segment.lengths().to_vec());
         let mut fetch = Fetch { segment, unpacking, rest: Vec::new(), at: 0 };
         // The one that is kept may be the last that there is.
@@ -249,7 +253,7 @@ mod tests {
         let key = KeyBuilder::new("test").finish();
         cache.store(&key, recording);
         let Lookup::Hit(segment) = cache.segment(&key) else { panic!("it was stored") };
-        let segment = Finished::Cached(segment);
+        let segment = FinishedSegment::Cached(segment);
 
         let lengths = segment.lengths().to_vec();
         let unpacking = Unpacking::new(Compression::Gzip(6), lengths);

@@ -7,7 +7,7 @@
 
 use tracing::debug_span;
 
-use super::cached::Finished;
+use super::cached::FinishedSegment;
 use super::keys;
 use super::queue::{CompressionQueue, Hashes};
 use super::{BuildContext, Layer, Report, Source};
@@ -199,7 +199,7 @@ impl<'a> Segments<'a> {
                 Lookup::Hit(segment) => {
                     let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
                     let facts = segment.facts().clone();
-                    if blob.append(Finished::Cached(segment), None)? {
+                    if blob.append(FinishedSegment::Cached(segment), None)? {
                         blob.writer.appended(facts);
                         if at > 0 {
                             self.context.digest_function.guess_otherwise();

@@ -38,8 +38,8 @@ const SOURCES: f64 = 2e6;
 /// Compressed bytes for each byte.
 const RATIO: f64 = 0.36;
 
-/// What is new to a chunking cache of a layer of which one package has changed, besides that package:
-/// measured with `FastCDC`, 512 KiB, as a share of the layer (docs/performance.md).
+/// What is new to a chunking cache of a layer of which one package has changed, besides that package,
+/// as a share of the layer: of the order that `cargo xtask bench chunks` computes.
 const CHUNKS: f64 = 0.015;
 
 /// Bytes of one day.
