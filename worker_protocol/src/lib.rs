@@ -106,6 +106,7 @@ compile_error!("worker_protocol is for Unix: Bazel's workers on Windows have oth
 pub mod codec;
 mod fate;
 mod handler;
+mod held;
 mod job;
 #[cfg(feature = "json")]
 mod json;

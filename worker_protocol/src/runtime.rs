@@ -56,6 +56,10 @@ pub struct Options {
     /// How long abandoned jobs may take to stop once nobody reads answers; what runs even
     /// then is left to the end of the process. Default: 700 ms.
     pub close_grace: Duration,
+    /// How long the answer to a superseded request waits for its number to come again, which
+    /// happens with Bazel up to 8.2: longer than Bazel takes on a busy machine to write the
+    /// requests of a new build. Default: 300 ms.
+    pub superseded_hold: Duration,
 }
 
 impl Default for Options {
@@ -66,6 +70,7 @@ impl Default for Options {
             max_frame: MAX_FRAME,
             on_close: OnClose::default(),
             close_grace: Duration::from_millis(700),
+            superseded_hold: Duration::from_millis(300),
         }
     }
 }
@@ -99,6 +104,12 @@ impl Options {
     #[must_use]
     pub fn close_grace(self, close_grace: Duration) -> Self {
         Self { close_grace, ..self }
+    }
+
+    /// Holds the answers to superseded requests for so long.
+    #[must_use]
+    pub fn superseded_hold(self, superseded_hold: Duration) -> Self {
+        Self { superseded_hold, ..self }
     }
 }
 

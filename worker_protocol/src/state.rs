@@ -13,6 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::fate::Fate;
+use crate::held::Held;
 use crate::job::Outcome;
 use crate::messages::WorkResponse;
 
@@ -52,6 +53,11 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
+    /// A held answer has waited long enough.
+    Waited {
+        /// The job.
+        job: JobNumber,
+    },
     /// No further request will come. Those that came are finished and answered.
     Closed,
     /// Nobody waits for answers any more.
@@ -79,6 +85,11 @@ pub enum Action {
     },
     /// This job will never start.
     Forget {
+        /// The job.
+        job: JobNumber,
+    },
+    /// This job's answer is held; one [`Event::Waited`] is expected for it, after a while.
+    Hold {
         /// The job.
         job: JobNumber,
     },
@@ -131,6 +142,7 @@ pub struct State {
     by_path: BTreeMap<PathBuf, Writers>,
     /// What jobs wrote that have ended, as long as an earlier job is not prepared.
     ended: BTreeMap<JobNumber, BTreeSet<PathBuf>>,
+    held: Held,
     closed: bool,
     stopped: bool,
     exited: bool,
@@ -150,6 +162,7 @@ impl State {
             by_id: HashMap::new(),
             by_path: BTreeMap::new(),
             ended: BTreeMap::new(),
+            held: Held::default(),
             closed: false,
             stopped: false,
             exited: false,
@@ -164,7 +177,11 @@ impl State {
             Event::Cancel { id } => self.cancel(id),
             Event::Prepared { job, outputs } => self.prepared(job, outputs),
             Event::Finished { job, outcome } => self.finished(job, outcome),
-            Event::Closed => self.closed = true,
+            Event::Waited { job } => {
+                let response = self.held.release(job);
+                self.actions.extend(response.map(|response| Action::Respond { response }));
+            }
+            Event::Closed => self.close(),
             Event::Stopped => self.stop(),
         }
         self.start_jobs();
@@ -184,6 +201,7 @@ impl State {
             self.actions.push(Action::Forget { job: number });
             return;
         }
+        self.held.forget(id);
         if let Some(old) = self.by_id.insert(id, number) {
             self.give_up(old, Fate::Replaced);
         }
@@ -281,14 +299,27 @@ impl State {
         let Some(job) = self.remove(number) else { return };
         // What was done before the stop reached it may be told; nobody waits to
         // hear that the rest was not done.
-        if !self.stopped || matches!(outcome, Outcome::Replied(_)) {
-            let response = job.fate.answer(job.id, outcome);
-            self.actions.extend(response.map(|response| Action::Respond { response }));
+        if self.stopped && !matches!(outcome, Outcome::Replied(_)) {
+            return;
+        }
+        let Some(response) = job.fate.answer(job.id, outcome) else { return };
+        if job.fate == Fate::Superseded && !self.closed {
+            self.held.keep(number, response);
+            self.actions.push(Action::Hold { job: number });
+        } else {
+            self.actions.push(Action::Respond { response });
         }
     }
 
-    fn stop(&mut self) {
+    /// No number comes again.
+    fn close(&mut self) {
         self.closed = true;
+        let held = self.held.release_all();
+        self.actions.extend(held.map(|response| Action::Respond { response }));
+    }
+
+    fn stop(&mut self) {
+        self.close();
         if mem::replace(&mut self.stopped, true) {
             return;
         }

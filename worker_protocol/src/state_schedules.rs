@@ -1,8 +1,15 @@
 //! What a Bazel may do in any order, made from a seed.
 
+use std::env;
+use std::thread;
+
 use fastrand::Rng;
 
 use super::*;
+use crate::job::catch;
+
+/// What a run plays, if nobody wants otherwise.
+const SCHEDULES: u64 = 100_000;
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -23,6 +30,10 @@ pub(super) enum Step {
     Finish {
         which: usize,
         how: How,
+    },
+    /// One of the held answers has waited long enough, this one modulo their number.
+    Wait {
+        which: usize,
     },
     /// The input ends.
     Close,
@@ -53,7 +64,7 @@ impl Schedule {
         let mut steps: Vec<Step> = (0..numbers.usize(0..80))
             .map(|_| {
                 let id = numbers.i32(0..ids) - 1;
-                match numbers.u8(0..30) {
+                match numbers.u8(0..32) {
                     0..8 => {
                         let count = numbers.usize(0..3);
                         let outputs = (0..count).map(|_| numbers.u8(0..paths)).collect();
@@ -64,6 +75,7 @@ impl Schedule {
                         which: numbers.usize(0..12),
                         refused: numbers.u8(0..8) == 0,
                     },
+                    21..23 => Step::Wait { which: numbers.usize(0..12) },
                     _ => {
                         let how = [How::Reply, How::Heed, How::Panic][numbers.usize(0..3)];
                         Step::Finish { which: numbers.usize(0..12), how }
@@ -107,4 +119,38 @@ impl Schedule {
         }
         self
     }
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|error| panic!("{name}={value}: {error}")))
+}
+
+#[test]
+fn every_schedule_keeps_the_rules() {
+    let seeds = match (variable("FAKE_BAZEL_SEED"), variable("FAKE_BAZEL_SCHEDULES")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, schedules) => 0..schedules.unwrap_or(SCHEDULES),
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        let players: Vec<_> = (0..threads)
+            .map(|first| {
+                let seeds = seeds.clone();
+                scope.spawn(move || {
+                    seeds.skip(first).step_by(threads).find(|&n| Schedule::of(n).play().is_err())
+                })
+            })
+            .collect();
+        let failed = players.into_iter().find_map(|player| player.join().unwrap());
+        let Some(seed) = failed else { return };
+        let schedule = Schedule::of(seed).shortened();
+        let steps: Vec<String> = schedule.steps.iter().map(|step| format!("{step:?}")).collect();
+        panic!(
+            "{}\n{} slots:\n{}\nagain: FAKE_BAZEL_SEED={seed} cargo test -p worker_protocol schedule",
+            schedule.play().unwrap_err(),
+            schedule.slots,
+            steps.join("\n")
+        );
+    });
 }

@@ -3,20 +3,13 @@
 //! A schedule that breaks a rule is shortened and shown, with the command that plays it again:
 //! `FAKE_BAZEL_SEED` plays one schedule alone, `FAKE_BAZEL_SCHEDULES` that many.
 
-use std::env;
-use std::thread;
-
 use super::*;
-use crate::job::catch;
 use crate::reply::{INTERNAL_ERROR, Reply};
 
 #[path = "state_schedules.rs"]
 mod schedules;
 
-use schedules::{How, Schedule, Step};
-
-/// What a run plays, if nobody wants otherwise.
-const SCHEDULES: u64 = 100_000;
+use schedules::{How, Step};
 
 /// What an observer outside knows of one request.
 #[derive(Debug, Default)]
@@ -36,6 +29,8 @@ struct Seen {
     abandoned: bool,
     /// It will not run, or not any longer.
     ended: bool,
+    /// It was superseded and has ended; its number may come again before its answer.
+    held: bool,
     /// Nobody read answers any more before its end, or no request was taken any more when it came.
     cut_off: bool,
     answers: usize,
@@ -79,6 +74,30 @@ impl World {
         self.at(|job| job.preparing)
     }
 
+    fn held(&self) -> Vec<usize> {
+        (0..self.seen.len()).filter(|&n| self.seen[n].held).collect()
+    }
+
+    /// These, whose numbers have not come again, are answered now, and nothing else is.
+    fn check_released(&mut self, jobs: &[usize]) -> Result<(), String> {
+        let answered: Vec<_> = self.answers().iter().map(|r| (r.request_id, r.exit_code)).collect();
+        let expected: Vec<_> = jobs.iter().map(|&job| (self.seen[job].id, 1)).collect();
+        ensure!(answered == expected, "{answered:?} are released, not {expected:?}");
+        for &job in jobs {
+            self.seen[job].held = false;
+            self.seen[job].answers += 1;
+        }
+        Ok(())
+    }
+
+    /// A superseded request has ended, and is answered at once where no number comes again.
+    fn superseded(&mut self, number: usize) -> Option<(i32, i32)> {
+        let job = &mut self.seen[number];
+        job.held = !self.closed;
+        job.answers += usize::from(self.closed);
+        self.closed.then_some((job.id, 1))
+    }
+
     fn in_flight(&self, id: i32) -> Option<usize> {
         (0..self.seen.len()).rfind(|&n| self.seen[n].id == id && !self.seen[n].ended)
     }
@@ -95,11 +114,18 @@ impl World {
                 preparing if preparing.is_empty() => Ok(()),
                 preparing => self.prepare(preparing[which % preparing.len()], *refused),
             },
+            Step::Wait { which } => match self.held() {
+                held if held.is_empty() => Ok(()),
+                held => {
+                    let job = held[which % held.len()];
+                    self.feed(Event::Waited { job: JobNumber(job as u64) })?;
+                    self.check_released(&[job])
+                }
+            },
             Step::Close => {
                 self.closed = true;
                 self.feed(Event::Closed)?;
-                ensure!(self.answers().is_empty(), "an answer to the end of the input");
-                Ok(())
+                self.check_released(&self.held())
             }
             Step::Stop => {
                 (self.closed, self.stopped) = (true, true);
@@ -107,8 +133,7 @@ impl World {
                     job.cut_off = true;
                 }
                 self.feed(Event::Stopped)?;
-                ensure!(self.answers().is_empty(), "an answer that nobody reads");
-                Ok(())
+                self.check_released(&self.held())
             }
         }
     }
@@ -136,6 +161,10 @@ impl World {
                     let job = &mut self.seen[usize::try_from(job.0).unwrap()];
                     ensure!(!job.started && !job.ended, "forgotten, but not waiting: {job:?}");
                     job.ended = true;
+                }
+                Action::Hold { job } => {
+                    let job = &self.seen[usize::try_from(job.0).unwrap()];
+                    ensure!(!self.closed && !job.replaced, "held: {job:?}");
                 }
                 Action::Respond { response } => self.answers.push(response),
                 Action::Exit => {
@@ -173,6 +202,10 @@ impl World {
         if let Some(old) = same_id {
             self.seen[old].replaced = true;
         }
+        let closed = self.closed;
+        for old in self.seen.iter_mut().filter(|old| old.held && old.id == id && !closed) {
+            (old.held, old.replaced) = (false, true);
+        }
         let cut_off = self.closed;
         self.seen.push(Seen { id, outputs, cut_off, ..Seen::default() });
         self.feed(Event::Request { job, id })?;
@@ -208,17 +241,16 @@ impl World {
         if !self.stopped {
             if !given_up && self.seen[number + 1..].iter().any(meets) {
                 self.seen[number].superseded = true;
-                self.seen[number].answers += 1;
-                expected.push((self.seen[number].id, 1));
+                expected.extend(self.superseded(number));
             } else {
                 // What is given up itself has given up whoever wrote its files before.
                 self.seen[number].prepared = true;
-                for old in self.seen[..number].iter_mut().filter(|old| !old.ended && meets(old)) {
-                    old.superseded |= !old.cancelled;
+                let olds = (0..number).filter(|&n| !self.seen[n].ended && meets(&self.seen[n]));
+                for old in olds.collect::<Vec<_>>() {
+                    self.seen[old].superseded |= !self.seen[old].cancelled;
                     // One that waits has failed, once; one that runs has to stop first.
-                    if !old.started && !old.replaced {
-                        old.answers += 1;
-                        expected.push((old.id, 1));
+                    if !self.seen[old].started && !self.seen[old].replaced {
+                        expected.extend(self.superseded(old));
                     }
                 }
             }
@@ -274,8 +306,12 @@ impl World {
     /// There is one answer to a job that has just ended, and it is right.
     fn check_answer(&mut self, number: usize, how: How, said: bool) -> Result<(), String> {
         let answers = self.answers();
+        let silent = self.seen[number].replaced || (self.stopped && !said);
+        if !silent && self.seen[number].superseded && !self.closed {
+            self.seen[number].held = true;
+        }
         let job = &mut self.seen[number];
-        if job.replaced || (self.stopped && !said) {
+        if silent || job.held {
             ensure!(answers.is_empty(), "{answers:?} to {job:?}");
             return Ok(());
         }
@@ -304,6 +340,10 @@ impl World {
                 break;
             }
         }
+        for job in self.held() {
+            self.feed(Event::Waited { job: JobNumber(job as u64) })?;
+            self.check_released(&[job])?;
+        }
         for job in &self.seen {
             ensure!(job.ended, "neither runs nor has ended: {job:?}");
             let may_have_none = job.replaced || job.cut_off;
@@ -311,45 +351,11 @@ impl World {
             ensure!(right, "{} answers to {job:?}", job.answers);
         }
         ensure!(self.exited == self.closed, "exited: {}", self.exited);
-        let State { jobs, unprepared, ready, by_id, by_path, ended, .. } = &self.state;
+        let State { jobs, unprepared, ready, by_id, by_path, ended, held, .. } = &self.state;
         let numbers = jobs.is_empty() && unprepared.is_empty() && ready.is_empty();
-        let names = by_id.is_empty() && by_path.is_empty() && ended.is_empty();
+        let names = by_id.is_empty() && by_path.is_empty() && ended.is_empty() && held.is_empty();
         let idle = self.state.running == 0 && self.state.preparing == 0;
         ensure!(numbers && names && idle, "something is left in {:?}", self.state);
         Ok(())
     }
-}
-
-fn variable(name: &str) -> Option<u64> {
-    let value = env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|error| panic!("{name}={value}: {error}")))
-}
-
-#[test]
-fn every_schedule_keeps_the_rules() {
-    let seeds = match (variable("FAKE_BAZEL_SEED"), variable("FAKE_BAZEL_SCHEDULES")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, schedules) => 0..schedules.unwrap_or(SCHEDULES),
-    };
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    thread::scope(|scope| {
-        let players: Vec<_> = (0..threads)
-            .map(|first| {
-                let seeds = seeds.clone();
-                scope.spawn(move || {
-                    seeds.skip(first).step_by(threads).find(|&n| Schedule::of(n).play().is_err())
-                })
-            })
-            .collect();
-        let failed = players.into_iter().find_map(|player| player.join().unwrap());
-        let Some(seed) = failed else { return };
-        let schedule = Schedule::of(seed).shortened();
-        let steps: Vec<String> = schedule.steps.iter().map(|step| format!("{step:?}")).collect();
-        panic!(
-            "{}\n{} slots:\n{}\nagain: FAKE_BAZEL_SEED={seed} cargo test -p worker_protocol schedule",
-            schedule.play().unwrap_err(),
-            schedule.slots,
-            steps.join("\n")
-        );
-    });
 }

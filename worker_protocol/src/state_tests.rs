@@ -30,6 +30,7 @@ fn show(action: &Action) -> String {
         Action::Start { job } => format!("start {}", job.0),
         Action::Abandon { job } => format!("abandon {}", job.0),
         Action::Forget { job } => format!("forget {}", job.0),
+        Action::Hold { job } => format!("hold {}", job.0),
         Action::Exit => "exit".to_owned(),
         Action::Respond { response } if response.was_cancelled => {
             assert_eq!((response.exit_code, response.output.as_str()), (0, ""));
@@ -95,6 +96,11 @@ impl Table {
     #[track_caller]
     fn finished(&mut self, job: u64, outcome: Outcome, actions: &[&str]) -> &mut Self {
         self.expect(Event::Finished { job: JobNumber(job), outcome }, actions)
+    }
+
+    #[track_caller]
+    fn waited(&mut self, job: u64, actions: &[&str]) -> &mut Self {
+        self.expect(Event::Waited { job: JobNumber(job) }, actions)
     }
 
     #[track_caller]
@@ -222,8 +228,31 @@ fn a_reused_output_waits_and_fails_the_old_request() {
         // The cancel of a superseded request changes nothing.
         .cancel(1, &[])
         .finished(3, replied(), &["respond 3 0 done"])
-        .finished(1, replied(), &["respond 1 1 superseded", "start 2"])
-        .finished(2, replied(), &["respond 2 0 done"]);
+        .finished(1, replied(), &["hold 1", "start 2"])
+        .finished(2, replied(), &["respond 2 0 done"])
+        .waited(1, &["respond 1 1 superseded"]);
+}
+
+#[test]
+fn a_held_answer_is_never_sent_under_a_number_that_has_come_again() {
+    table(2)
+        .request(1, 1, &["a"], &["start 1"])
+        .request(2, 2, &["a"], &["abandon 1"])
+        .finished(1, Outcome::Abandoned, &["hold 1", "start 2"])
+        .request(3, 1, &[], &["start 3"])
+        .waited(1, &[])
+        .finished(3, replied(), &["respond 1 0 done"]);
+}
+
+#[test]
+fn held_answers_are_sent_when_no_request_can_come_any_more() {
+    table(1)
+        .request(1, 1, &["a"], &["start 1"])
+        .request(2, 2, &["a"], &["abandon 1"])
+        .request(3, 3, &["a"], &["forget 2", "hold 2"])
+        .closed(&["respond 2 1 superseded"])
+        .finished(1, Outcome::Abandoned, &["respond 1 1 superseded", "start 3"])
+        .finished(3, replied(), &["respond 3 0 done", "exit"]);
 }
 
 #[test]
@@ -231,8 +260,8 @@ fn a_reused_output_fails_a_queued_request_at_once() {
     table(1)
         .request(1, 1, &["a"], &["start 1"])
         .request(2, 2, &["a"], &["abandon 1"])
-        .request(3, 3, &["a"], &["forget 2", "respond 2 1 superseded"])
-        .finished(1, Outcome::Abandoned, &["respond 1 1 superseded", "start 3"])
+        .request(3, 3, &["a"], &["forget 2", "hold 2"])
+        .finished(1, Outcome::Abandoned, &["hold 1", "start 3"])
         .finished(3, replied(), &["respond 3 0 done"]);
 }
 
@@ -355,9 +384,9 @@ fn the_later_request_has_the_output_in_whatever_order_they_are_prepared() {
         .request(2, 2, &["a"], &["prepare 2"])
         .request(3, 3, &["a", "b"], &["prepare 3"])
         .prepared(2, &["start 2"])
-        .prepared(1, &["forget 1", "respond 1 1 superseded"])
+        .prepared(1, &["forget 1", "hold 1"])
         .prepared(3, &["abandon 2"])
-        .finished(2, Outcome::Abandoned, &["respond 2 1 superseded", "start 3"])
+        .finished(2, Outcome::Abandoned, &["hold 2", "start 3"])
         .finished(3, replied(), &["respond 3 0 done"]);
     // Also when it has ended by then.
     let mut table = table_by_hand(2);
@@ -366,6 +395,6 @@ fn the_later_request_has_the_output_in_whatever_order_they_are_prepared() {
         .request(2, 2, &["a"], &["prepare 2"])
         .prepared(2, &["start 2"])
         .finished(2, replied(), &["respond 2 0 done"])
-        .prepared(1, &["forget 1", "respond 1 1 superseded"]);
+        .prepared(1, &["forget 1", "hold 1"]);
     assert!(table.state.ended.is_empty());
 }

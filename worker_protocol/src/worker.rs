@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::sleep;
 
 use crate::handler::Handler;
 use crate::job::{CancelToken, Context};
@@ -25,6 +27,7 @@ use crate::state::{Action, Event, JobNumber, State};
 pub(crate) struct Worker<H: Handler> {
     handler: H,
     protocol: Protocol,
+    superseded_hold: Duration,
     /// The working directory at the start.
     directory: PathBuf,
     runtime: Handle,
@@ -71,6 +74,7 @@ impl<H: Handler> Worker<H> {
         Arc::new(Self {
             handler,
             protocol: options.protocol,
+            superseded_hold: options.superseded_hold,
             // Without a working directory, relative paths are at least comparable.
             directory: std::env::current_dir().unwrap_or_default(),
             runtime: Handle::current(),
@@ -136,7 +140,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Feeds the state machine. The answer is what is left to be done, jobs to be run first.
-    fn feed(&self, event: Event) -> Vec<Step<H::Job>> {
+    fn feed(self: &Arc<Self>, event: Event) -> Vec<Step<H::Job>> {
         let mut forgotten = Vec::new();
         let mut steps = Vec::new();
         let mut shared = self.lock();
@@ -163,6 +167,15 @@ impl<H: Handler> Worker<H> {
                     }
                 }
                 Action::Forget { job } => forgotten.extend(shared.waiting.remove(&job)),
+                Action::Hold { job } => {
+                    let (worker, hold) = (Arc::downgrade(self), self.superseded_hold);
+                    drop(self.runtime.spawn(async move {
+                        sleep(hold).await;
+                        if let Some(worker) = worker.upgrade() {
+                            worker.tell(Event::Waited { job });
+                        }
+                    }));
+                }
                 Action::Respond { response } => {
                     if let Some(responses) = &shared.responses {
                         // If the writer is gone, the event loop knows.

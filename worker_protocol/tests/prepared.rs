@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use support::{Bazel, End, request, slots};
 use worker_protocol::testing::{self, Schedule};
@@ -86,7 +87,8 @@ fn a_worker_keeps_the_rules_in_every_schedule() {
         let schedule = Schedule::from_seed(seed, 6);
         let writing: Mutex<HashSet<String>> = Mutex::default();
         let handler = WritesOne(writing);
-        let options = slots(usize::try_from(1 + seed % 4).unwrap());
+        let options = slots(usize::try_from(1 + seed % 4).unwrap())
+            .superseded_hold(Duration::from_micros(seed % 3 * 500));
         let kinds = |kind: usize| request(0, &[["a", "b", "c", "panic", "fail", ""][kind]]);
         let played = schedule.play(handler, options, kinds);
         assert_eq!(played, Ok(()), "seed {seed}: {schedule:?}");
