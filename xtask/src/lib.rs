@@ -56,7 +56,8 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
                                              images, rebuilds
        cargo xtask scale                     what a large company stores, moves, and compresses in a
                                              day: the model of docs/scale.md
-       cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
+       cargo xtask record [NAME...] [--script=FOLDER]
+                                             records the sessions of tests/replay from Bazel, or makes
                                              a worker that records what you do to a folder
        cargo xtask replay FILE [--worker=PATH] [--pieces=BYTES] [--order=SEED] [--cut=BYTES]
                                              replays a session, and says what went wrong
@@ -176,9 +177,10 @@ fn bench(mut parser: lexopt::Parser) -> Result<()> {
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<()> {
-    let mut folder = None;
+    let (mut folder, mut names) = (None, Vec::new());
     while let Some(argument) = parser.next()? {
         match argument {
+            Value(name) => names.push(name.string()?),
             Long("script") => folder = Some(PathBuf::from(parser.value()?)),
             other => return Err(other.unexpected().into()),
         }
@@ -186,7 +188,7 @@ fn record(mut parser: lexopt::Parser) -> Result<()> {
     let project = Project::find()?;
     let Some(folder) = folder else {
         install::all(&[install::CC])?;
-        return session::record::run(&project);
+        return session::record::run(&project, &names);
     };
     let script = session::tee::script(&folder, &project.worker()?)?;
     ui::print(format_args!(
