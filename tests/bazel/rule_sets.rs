@@ -1,18 +1,18 @@
 //! Rule sets that the environment names, newer than those of this machine.
 //!
-//! `PYLAYER_RULES_PYTHON=FOLDER` is a checkout of rules_python 2.3 or later. What it depends on comes
+//! `PYLAYER_RULES_PYTHON=FOLDER` is a checkout of `rules_python` 2.3 or later. What it depends on comes
 //! from the registry, or from the folder of modules that `PYLAYER_MODULES` names, one a subfolder.
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::rules_python::check_image;
 use crate::scene::Scene;
 use crate::support::Run;
 
-/// How a binary of rules_python starts. Each writes other files into its runfiles.
+/// How a binary of `rules_python` starts. Each writes other files into its runfiles.
 const BOOTSTRAPS: [&[&str]; 3] = [
     &["--@rules_python//python/config_settings:bootstrap_impl=system_python"],
     &["--@rules_python//python/config_settings:bootstrap_impl=script"],
@@ -25,12 +25,15 @@ const BOOTSTRAPS: [&[&str]; 3] = [
 #[expect(clippy::disallowed_methods, reason = "the environment says what to test with")]
 fn folder(variable: &str) -> Option<PathBuf> {
     let folder = env::var_os(variable).map(PathBuf::from)?;
-    Some(fs::canonicalize(&folder).unwrap_or_else(|why| panic!("{variable}: {folder:?}: {why}")))
+    Some(
+        fs::canonicalize(&folder)
+            .unwrap_or_else(|why| panic!("{variable}: {}: {why}", folder.display())),
+    )
 }
 
 /// Options that have Bazel take modules from folders.
-fn overrides(rule_set: &str, checkout: &PathBuf) -> Vec<String> {
-    let mut modules = vec![(rule_set.to_owned(), checkout.clone())];
+fn overrides(rule_set: &str, checkout: &Path) -> Vec<String> {
+    let mut modules = vec![(rule_set.to_owned(), checkout.to_owned())];
     for entry in folder("PYLAYER_MODULES").into_iter().flat_map(|all| fs::read_dir(all).unwrap()) {
         let entry = entry.unwrap();
         let path = fs::canonicalize(entry.path()).unwrap();
@@ -43,7 +46,6 @@ fn overrides(rule_set: &str, checkout: &PathBuf) -> Vec<String> {
 
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn rules_python_of_the_environment_makes_images_that_run() {
     let Some(checkout) = folder("PYLAYER_RULES_PYTHON") else {
         eprintln!("skipped: PYLAYER_RULES_PYTHON names no checkout of rules_python");
