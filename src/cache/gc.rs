@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::Key;
-use super::entry::{self, Facts};
+use super::entry::{self, SegmentIndex};
 use super::store::{self, Kind, place, read_entry, version_folder};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
@@ -73,7 +73,7 @@ impl Folder {
     /// What the folder holds.
     pub fn stat(&self) -> Stat {
         let segments = files(&self.root, Kind::Segment);
-        let others = [Kind::Blob, Kind::Border].map(|kind| files(&self.root, kind));
+        let others = [Kind::Blob, Kind::Checkpoint].map(|kind| files(&self.root, kind));
         let bytes = segments.iter().chain(others.iter().flatten()).map(|(_, file)| file.size).sum();
         let [hits, misses] = ["hits", "misses"].map(|name| counter(&self.root.join(name)));
         Stat { segments: segments.len() as u64, bytes, hits, misses }
@@ -95,19 +95,19 @@ impl Folder {
         }
         for (path, _) in files(&self.root, Kind::Segment) {
             let blob =
-                facts(&path).map(|facts| (place(&self.root, Kind::Blob, &hex(&facts.blob)), facts));
-            let intact = blob.is_some_and(|(blob, facts)| {
-                Input::open(&blob).is_ok_and(|input| input.size() == facts.size())
+                index(&path).map(|index| (place(&self.root, Kind::Blob, &hex(&index.blob)), index));
+            let intact = blob.is_some_and(|(blob, index)| {
+                Input::open(&blob).is_ok_and(|input| input.size() == index.size())
             });
             if !intact {
                 fs::remove(&path);
             }
             found(intact);
         }
-        for (path, _) in files(&self.root, Kind::Border) {
-            let intact = key(&path).zip(read_entry(&path, Kind::Border));
+        for (path, _) in files(&self.root, Kind::Checkpoint) {
+            let intact = key(&path).zip(read_entry(&path, Kind::Checkpoint));
             let intact = intact
-                .is_some_and(|(key, bytes)| entry::open(Kind::Border, &key, &bytes).is_some());
+                .is_some_and(|(key, bytes)| entry::open(Kind::Checkpoint, &key, &bytes).is_some());
             if !intact {
                 fs::remove(&path);
             }
@@ -136,8 +136,8 @@ fn key(path: &Path) -> Option<Key> {
 }
 
 /// What the entry of a segment says; none if it is damaged.
-fn facts(path: &Path) -> Option<Facts> {
-    Facts::decode(&key(path)?, &read_entry(path, Kind::Segment)?)
+fn index(path: &Path) -> Option<SegmentIndex> {
+    SegmentIndex::decode(&key(path)?, &read_entry(path, Kind::Segment)?)
 }
 
 /// All files of one kind, with their paths.
@@ -176,13 +176,13 @@ fn collect(root: &Path, limit: u64, more: u64) -> u64 {
         files(root, Kind::Blob).into_iter().collect();
     let mut items = Vec::new();
     for (path, file) in files(root, Kind::Segment) {
-        let blob = facts(&path).map(|facts| place(root, Kind::Blob, &hex(&facts.blob)));
+        let blob = index(&path).map(|index| place(root, Kind::Blob, &hex(&index.blob)));
         // Of two entries with one blob, the first takes it along; the other becomes a miss.
         let size = blob.as_ref().and_then(|blob| blobs.remove(blob)).map_or(0, |blob| blob.size);
         let paths = std::iter::once(path).chain(blob).collect();
         items.push(Item { used: file.used, bytes: file.size + size, paths });
     }
-    for (path, file) in files(root, Kind::Border) {
+    for (path, file) in files(root, Kind::Checkpoint) {
         items.push(Item { used: file.used, bytes: file.size, paths: vec![path] });
     }
     // Where files cannot be nameless, a killed process leaves what it was writing.
