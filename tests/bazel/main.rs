@@ -12,6 +12,7 @@ mod odd;
 mod rebuild;
 mod remote;
 mod rule_sets;
+mod rules_img;
 mod rules_python;
 mod same_bytes;
 mod scene;
