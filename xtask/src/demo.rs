@@ -97,7 +97,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     }
 
     ui::heading("the image of these layers, and a page of what is in it");
-    let (image, page) = self::image(&bazel, &shared_cache)?;
+    let (image, page) = self::image(&bazel, &shared_cache, &folder)?;
     let contents = run_image(&image, &third.layers, &folder.join("root"), self_check)?;
 
     ui::heading("what was built");
@@ -114,14 +114,17 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Builds the image and its page; gives their paths.
-fn image(bazel: &Bazel, option: &str) -> Result<(PathBuf, PathBuf)> {
+/// Builds the image and its page, which is copied to `folder`; gives their paths.
+fn image(bazel: &Bazel, option: &str, folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let start = Instant::now();
     let mut build = bazel.building("build");
     shell::run(build.args([IMAGE, "--output_groups=+report", "--show_result=0", option]))?;
     ui::done(ui::seconds(start.elapsed()));
     let bin = bazel.bin()?;
-    Ok((bin.join(IMAGE_NAME), bin.join(format!("{IMAGE_NAME}.html"))))
+    let name = format!("{IMAGE_NAME}.html");
+    let page = folder.join(&name);
+    fs::copy(bin.join(&name), &page).context(page.display())?;
+    Ok((bin.join(IMAGE_NAME), page))
 }
 
 /// Unpacks an image's layers from its layout, and runs the application from there.
