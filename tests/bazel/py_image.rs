@@ -119,6 +119,18 @@ fn an_image_is_built_loaded_and_run() {
     let page = fs::read_to_string(bin.join("on_base.html")).unwrap();
     assert!(page.contains("on_base") && page.contains("numpy"), "{} bytes", page.len());
 
+    // The same image however it is made.
+    let index = fs::read(image.join("index.json")).unwrap();
+    for option in [
+        "--strategy=PyImage=sandboxed",
+        "--strategy=PyImage=local",
+        "--experimental_worker_multiplex_sandboxing",
+    ] {
+        fs::remove_dir_all(&image).unwrap();
+        succeed(scene.bazel.building("build").args(["//:on_base", option]));
+        assert!(fs::read(image.join("index.json")).unwrap() == index, "{option}");
+    }
+
     unpack_image(folder.path(), &format!("oci:{}:latest", image.display()), &[]);
     for user in ["0", "1000"] {
         run(&folder.path().join("bundle/rootfs"), &config["config"], user);
