@@ -9,7 +9,7 @@ load(":layer_aspect.bzl", "layer_aspect")
 load(":merge_aspect.bzl", "merge_aspect")
 load(":package.bzl", "packages_by_name")
 load(":paths.bzl", "held", "image_roots", "source_roots")
-load(":providers.bzl", "PyLayerBinariesInfo", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
+load(":providers.bzl", "PyImageLayersInfo", "PyLayerBinariesInfo", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
 load(":settings.bzl", "layer_settings")
 load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 load(":transition.bzl", "image_transition")
@@ -47,6 +47,7 @@ def _py_image_layer_impl(ctx):
     if squashed:
         layer, segments = squashed_layer(ctx, tier, roots, squashed, settings)
         layers.append(layer)
+    measured = list(layers)
     reserved = [launcher.destination for launcher in launchers.all] + [roots.runfiles + "/_repo_mapping"]
     layers.extend(group_layers(ctx, tier, own_roots, groups, shared, reserved, settings))
     contents = struct(
@@ -61,7 +62,7 @@ def _py_image_layer_impl(ctx):
     sources = default_layer(ctx, tier, own_roots, contents, settings)
     deps = [layer.blob for layer in layers]
     layers.append(sources)
-    log = check_image(ctx, tier, layers, groups, packages, segments)
+    log = check_image(ctx, tier, layers, measured, groups, packages, segments)
     return [
         DefaultInfo(files = depset([layer.blob for layer in layers])),
         OutputGroupInfo(
@@ -69,6 +70,10 @@ def _py_image_layer_impl(ctx):
             deps = depset(deps),
             metadata = depset([layer.metadata for layer in layers]),
             sources = depset([sources.blob]),
+        ),
+        PyImageLayersInfo(
+            launchers = {launcher.file.basename: launcher.destination for launcher in launchers.all},
+            layers = layers,
         ),
     ]
 

@@ -42,6 +42,8 @@ pub struct CheckRequest {
     pub limits: Limits,
     /// For each layer, a file with the arguments that name its sources.
     pub sources: Vec<SourcePath>,
+    /// Layers whose size is known: the number of their sources' file, and their metadata.
+    pub metadata: Vec<(usize, SourcePath)>,
     /// Groups that the tier or the image has; only told if there are unknown ones.
     pub known_groups: Vec<String>,
     /// Groups that the tier compresses, and neither the tier nor the image has.
@@ -52,6 +54,8 @@ pub struct CheckRequest {
     pub packages: Vec<CheckedPackage>,
     /// Files that hold one such package each.
     pub segments: Vec<SourcePath>,
+    /// Files that hold one package of a group each.
+    pub grouped_segments: Vec<SourcePath>,
 }
 
 impl CheckRequest {
@@ -142,6 +146,21 @@ const IMAGE: &[Row] = &[
         },
     ),
     Row::new(
+        "metadata",
+        "FILE",
+        "What `pylayer layer --metadata` wrote of the layer of the --sources before it: one that is \
+         far larger than all others with metadata is worth a warning",
+        |partial, flag, path| {
+            let request = &mut partial.request;
+            let layer = request.sources.len().checked_sub(1).ok_or_else(|| {
+                let what = format!("`--{flag}={}` follows no `--sources`", path.display());
+                Error::usage(what).hint(CHECK.hint())
+            })?;
+            request.metadata.push((layer, SourcePath::new(&request.base, path)));
+            Ok(())
+        },
+    ),
+    Row::new(
         "known-group",
         "NAME",
         "A group that the tier or the image has (repeatable)",
@@ -201,6 +220,16 @@ const LIMITS: &[Row] = &[
         },
     )
     .default(|| (Limits::default().package / MB).to_string()),
+    Row::new(
+        "layer-limit-mb",
+        "N",
+        "More of one layer, compressed, is worth a warning if all others together have less",
+        |partial, flag, value| {
+            partial.request.limits.layer = megabytes(flag, &value)?;
+            Ok(())
+        },
+    )
+    .default(|| (Limits::default().layer / MB).to_string()),
 ];
 
 const PACKAGES: &[Row] = &[
@@ -210,6 +239,15 @@ const PACKAGES: &[Row] = &[
         "A package that `pylayer segment` has compressed (repeatable)",
         |partial, _, path| {
             partial.request.segments.push(SourcePath::new(&partial.request.base, path));
+            Ok(())
+        },
+    ),
+    Row::new(
+        "grouped-segment",
+        "FILE",
+        "The same of a package that a group holds (repeatable)",
+        |partial, _, path| {
+            partial.request.grouped_segments.push(SourcePath::new(&partial.request.base, path));
             Ok(())
         },
     ),

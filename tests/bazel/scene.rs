@@ -80,6 +80,7 @@ impl Scene {
         let logs = fs::read_dir(folder).unwrap().map(|log| name(&log.unwrap().path()));
         logs.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "log")).collect()
     }
+
     /// The folder of a repository that a module extension has made.
     pub(crate) fn repository(&self, name: &str) -> PathBuf {
         xtask::bazel::repository(&self.bazel.output_base().unwrap().join("external"), name).unwrap()

@@ -48,7 +48,7 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask wheels                    layers of 40 real wheels against what was installed
        cargo xtask fuzz [--seconds=N] [TARGET...]
                                              the fuzz targets, each for 20 seconds
-       cargo xtask demo [--without-bazel]    builds the layers of examples/webapi, and shows them;
+       cargo xtask demo [--without-bazel]    builds the image of examples/webapi, and shows its layers;
                                              where there is no Bazel, by the worker alone
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/performance.md
