@@ -204,18 +204,19 @@ class Builds(Built):
         )
         self.assertIn("in_data_pip_layer.tar.zst", Image(self.workspace.files("//advised:image")).names())
 
-    def test_the_checker_sees_the_packages_in_no_group_alone(self) -> None:
+    def test_the_checker_sees_segments_and_what_no_source_changes(self) -> None:
         for name in ("app", "without_tier"):
             (action,) = self.workspace.actions(f'mnemonic("PyImageLayerValidate", //:{name})')
             listed = [path for path in action.inputs if path.endswith(".sources")]
             self.assertEqual(len(listed), len(self.images[name].layers))
             (squashed,) = self.workspace.actions(f'outputs(".*/{name}_squashed.tar.gz", mnemonic("PyImageLayer", //:{name}))')
-            segments = [
-                sorted(path for path in some.inputs if path.endswith(".segment"))
-                for some in (action, squashed)
-            ]
-            self.assertTrue(segments[0])
-            self.assertEqual(segments[0], segments[1])
+            merged = self.workspace.actions(f'mnemonic("PyImageMergedLayer", deps(//:{name}))')
+            segments = {path for some in [squashed, *merged] for path in some.inputs if path.endswith(".segment")}
+            self.assertTrue(segments)
+            self.assertEqual({path for path in action.inputs if path.endswith(".segment")}, segments)
+            metadata = [path for path in action.inputs if path.endswith(".json")]
+            self.assertTrue(any(path.endswith(f"{name}_squashed.tar.gz.json") for path in metadata))
+            self.assertFalse(any("_default.tar" in path for path in metadata), metadata)
 
     def test_a_wrong_digest_is_refused(self) -> None:
         base = self.scratch / "wrong"

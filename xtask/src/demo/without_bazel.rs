@@ -91,7 +91,8 @@ pub(super) fn run(project: &Project, worker: &Path, why: &Failure) -> Result<()>
 
 /// Has the worker's program make the image and its page; gives their paths.
 fn image(worker: &Path, folder: &Path, layers: &[Layer]) -> Result<(PathBuf, PathBuf)> {
-    let image = folder.join(IMAGE_NAME);
+    // The copy of the example has the image's name here.
+    let image = folder.join("image");
     let page = folder.join(format!("{IMAGE_NAME}.html"));
     let mut command = Command::new(worker);
     command.arg("image").arg("--output").arg(&image).arg("--report").arg(&page);
