@@ -1,9 +1,8 @@
-"""pylayer's public rules.
+"""The rules that make layers.
 
-    load("@pylayer//py:defs.bzl", "py_image_layer", "py_layer_tier")
-
-`py_layer_tier` says how packages are grouped into layers and how each layer is
-compressed; `py_image_layer` makes the layers of one binary.
+```starlark
+load("@pylayer//py:defs.bzl", "py_image_layer", "py_layer_tier")
+```
 """
 
 load("//py/private:image_macro.bzl", _py_image_layer = "py_image_layer")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures what images cost at analysis, and writes docs/analysis-cost.md.
+"""Measures what images cost at analysis, and writes docs/explanation/analysis-cost.md.
 
-    python3 py/tests/analysis_cost.py [--output docs/analysis-cost.md]
+    python3 py/tests/analysis_cost.py [--output docs/explanation/analysis-cost.md]
 
 Makes a workspace of 60 packages of 500 files and of 100 images with all of
 them, and has Bazel analyse 1, 10 and 100 of these, each time with a new server.
