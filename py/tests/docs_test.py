@@ -60,7 +60,7 @@ class Docs(unittest.TestCase):
         self.check("The worker's toolchain", keys(call_of("toolchain.bzl", "py_layer_toolchain"), "attrs"))
 
     def test_fields(self) -> None:
-        for provider in ("PyLayerTierInfo", "PyLayerToolchainInfo"):
+        for provider in ("PyImageLayersInfo", "PyLayerTierInfo", "PyLayerToolchainInfo"):
             self.check("Providers", keys(call_of("providers.bzl", provider), "fields"))
 
     def test_output_groups(self) -> None:
