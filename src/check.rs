@@ -4,6 +4,7 @@
 //! are, the base image's included, and where the sources of each go.
 
 mod advice;
+mod balance;
 mod duplicates;
 mod request;
 mod sizes;
@@ -33,11 +34,20 @@ pub struct Limits {
     pub squashed: u64,
     /// More bytes of one package than this are worth a warning.
     pub package: u64,
+    /// More compressed bytes of one layer than this are worth a warning, if all others together
+    /// have fewer.
+    pub layer: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_layers: 127, warn_layers: 90, squashed: 200 * MB, package: 200 * MB }
+        Self {
+            max_layers: 127,
+            warn_layers: 90,
+            squashed: 200 * MB,
+            package: 200 * MB,
+            layer: 100 * MB,
+        }
     }
 }
 
@@ -97,7 +107,7 @@ impl Findings {
 
 /// Checks an image.
 pub fn check(request: &CheckRequest, still_wanted: CancelCheck<'_>) -> Result<Findings> {
-    let Limits { max_layers, warn_layers, squashed, package: one } = request.limits;
+    let Limits { max_layers, warn_layers, squashed, package: one, layer: _ } = request.limits;
     let mut packages = sizes::measure(request, still_wanted)?;
     packages.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mut found = Findings::default();
@@ -155,6 +165,10 @@ pub fn check(request: &CheckRequest, still_wanted: CancelCheck<'_>) -> Result<Fi
     if too_much || packages.iter().any(|package| package.bytes > one) {
         found.advice = advice::advice(&packages, request.limits);
     }
+    for segment in &request.grouped_segments {
+        packages.push(sizes::segment(segment)?);
+    }
+    balance::balance(request, &packages, &mut found)?;
     Ok(found)
 }
 

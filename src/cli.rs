@@ -25,6 +25,7 @@ use crate::diff::DiffRequest;
 use crate::error::{Error, Result};
 use crate::image::ImageRequest;
 use crate::inspect::InspectRequest;
+use crate::load::LoadRequest;
 use crate::request::{self, LayerRequest};
 
 const HINT: &str = "`pylayer --help` lists the flags and commands";
@@ -55,6 +56,8 @@ pub enum Action {
     Image(Box<ImageRequest>),
     /// Say what is in a layer or an image.
     Inspect(InspectRequest),
+    /// Hand an image to docker or podman.
+    Load(LoadRequest),
     /// Say why two layers or images differ.
     Diff(DiffRequest),
     /// Look after the cache.

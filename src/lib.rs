@@ -24,6 +24,7 @@ pub mod fs;
 pub mod image;
 pub mod inspect;
 pub mod layer;
+pub mod load;
 pub mod observe;
 pub mod oci;
 pub mod pipeline;

@@ -21,6 +21,7 @@ use crate::inspect;
 use crate::layer::LayerSpec;
 use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
+use crate::load;
 use crate::observe::Verbose;
 use crate::pipeline::{
     self, BuildContext, DigestFunctionGuess, FinishedLayer, InputDigests, Report,
@@ -124,6 +125,12 @@ impl Service {
             Action::Segment(request) => self.layer(request, origin, pipeline::build_segment),
             Action::Check(request) => check_layers(&request, origin),
             Action::Image(request) => make_image(&request, origin),
+            Action::Load(request) => {
+                let Origin { base, cancel, .. } = origin;
+                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
+                load::load(&request, base, &wanted)?;
+                Ok(Answer::default())
+            }
             Action::Diff(request) => {
                 let Origin { base, cancel, .. } = origin;
                 let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
@@ -299,6 +306,11 @@ impl Handler for Service {
             let what = "`--output=-` is for a command at a shell, not for a worker";
             return Err(failed(&Error::usage(what)));
         }
+        if matches!(action, Action::Load(_)) {
+            // What it starts prints to standard output, which is the protocol's.
+            let what = "`pylayer load` is for a shell, not for a worker";
+            return Err(failed(&Error::usage(what)));
+        }
         let outputs = match &action {
             // What cannot be read as a whole fails when it is handled, and writes nothing.
             Action::Layer(layer) | Action::Segment(layer) => layer
@@ -312,7 +324,7 @@ impl Handler for Service {
             Action::Inspect(inspect) => {
                 inspect.target(base).iter().map(|output| fs::identity(output)).collect()
             }
-            Action::Print(_) | Action::Cache(_) | Action::Diff(_) => Vec::new(),
+            Action::Print(_) | Action::Cache(_) | Action::Diff(_) | Action::Load(_) => Vec::new(),
         };
         Ok((outputs, Job { action, request }))
     }

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cache", &["cancel", "digest", "error", "fs", "sync"]),
     ("cancel", &["error", "sync"]),
     ("check", &["error", "flags", "fs", "layer", "segment_file"]),
-    ("cli", &["check", "diff", "error", "flags", "image", "inspect", "request"]),
+    ("cli", &["check", "diff", "error", "flags", "image", "inspect", "load", "request"]),
     ("diff", &["archive", "digest", "error", "flags", "fs", "layer", "oci", "segment_file"]),
     ("digest", &[]),
     ("error", &[]),
@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("layer", &["digest", "error", "fs"]),
     ("lib", &[]),
+    ("load", &["error", "flags", "fs", "layer", "oci"]),
     ("observe", &["error", "fs"]),
     ("oci", &["digest", "error", "fs"]),
     (
@@ -40,7 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "service",
         &[
             "cache", "cancel", "check", "cli", "diff", "error", "fs", "image", "inspect", "layer",
-            "observe", "pipeline", "request", "workers",
+            "load", "observe", "pipeline", "request", "workers",
         ],
     ),
     ("sync", &[]),

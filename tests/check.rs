@@ -227,3 +227,63 @@ fn segments_count_as_the_packages_that_they_hold() {
     assert!(String::from_utf8_lossy(&log).contains("big is 3.0MB"));
     assert_eq!(String::from_utf8_lossy(&folder.read("log")), String::from_utf8_lossy(&log));
 }
+
+#[test]
+fn a_layer_far_larger_than_the_rest_is_worth_a_warning() {
+    let folder = Folder::new();
+    for (name, bytes) in [("large", 3 << 20), ("small", 1 << 20)] {
+        let file = format!("{name}/site-packages/{name}/lib/x.so");
+        folder.file(&file, &vec![0; bytes]);
+        let (output, package) = (format!("--output={name}.segment"), format!("--package={name}"));
+        let (tree, to) = (format!("--tree={name}"), format!("--to=app/{name}"));
+        let run = folder.run(&["segment", &output, &package, &tree, &to]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    let merged = "--package=large\n--tree=large\n--to=/a\n--package=small\n--tree=small\n--to=/b\n";
+    folder.file("merged.tar.gz.sources", merged.as_bytes());
+    folder.file("one.tar.gz.sources", b"--package=Large.One\n--tree=large\n--to=/a\n");
+    folder.file("part.tar.gz.sources", b"--package=large\n--include=*.so\n--tree=large\n--to=/c\n");
+    folder.file("default.tar.gz.sources", b"--file=app.py\n--to=/app.py\n");
+    for (size, name) in [(120 << 20, "m120"), (60 << 20, "m60"), (50 << 20, "m50")] {
+        folder.file(&format!("{name}.json"), format!("{{\"size\":{size}}}").as_bytes());
+    }
+    let check = |layers: &[(&str, &str)], more: &[&str]| {
+        let mut arguments =
+            vec!["check".to_owned(), "--output=log".to_owned(), "--layers=2".to_owned()];
+        arguments.push("--grouped-segment=large.segment".to_owned());
+        arguments.push("--grouped-segment=small.segment".to_owned());
+        for (sources, metadata) in layers {
+            arguments.push(format!("--sources={sources}.tar.gz.sources"));
+            arguments.push(format!("--metadata={metadata}.json"));
+        }
+        arguments.extend(more.iter().map(ToString::to_string));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let run = folder.run(&arguments);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        String::from_utf8(folder.read("log")).unwrap()
+    };
+    let log = check(&[("merged", "m120"), ("default", "m60")], &[]);
+    assert!(log.starts_with("WARNING: merged.tar.gz is 120MB compressed, and all other"), "{log}");
+    assert!(log.contains("\n        \"@pip//large\": \"large\",\n"), "{log}");
+    assert!(!log.contains("small"), "{log}");
+    let log = check(&[("default", "m60"), ("one", "m120")], &[]);
+    assert!(log.contains("\n        \"@pip//Large.One:*.so*\": \"Large_One_native\",\n"), "{log}");
+    // Below the limit; not more than the others together; what no tier can divide further.
+    for layers in [
+        &[("merged", "m60"), ("default", "m50")][..],
+        &[("merged", "m120"), ("default", "m60"), ("part", "m60")],
+        &[("part", "m120"), ("default", "m50")],
+        &[("default", "m120"), ("merged", "m50")],
+        &[("merged", "m120")],
+    ] {
+        assert!(check(layers, &[]).starts_with("OK"), "{layers:?}");
+    }
+    let log = check(&[("merged", "m60"), ("default", "m50")], &["--layer-limit-mb=50"]);
+    assert!(log.starts_with("WARNING: merged.tar.gz is 60MB"), "{log}");
+    folder.file("m50.json", b"{}");
+    let arguments = ["check", "--output=log", "--layers=2", "--sources=one.tar.gz.sources"];
+    let rest = ["--sources=default.tar.gz.sources", "--metadata=m60.json", "--metadata=m50.json"];
+    let run = folder.run(&[&arguments[..], &rest].concat());
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("not the metadata of a layer: `m50.json`"), "{}", run.stderr);
+}

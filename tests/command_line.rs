@@ -7,10 +7,11 @@ use std::process::Command;
 
 use crate::support::{Folder, PYLAYER};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["layer"],
     &["image"],
+    &["load"],
     &["inspect"],
     &["diff"],
     &["check"],

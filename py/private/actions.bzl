@@ -1,6 +1,6 @@
 """The one place where an action is made: a call of the worker."""
 
-load(":compression.bzl", "blob_suffix", "takes_streams")
+load(":compression.bzl", "blob_suffix", "media_type", "takes_streams")
 load(":paths.bzl", "add_package_files", "image_roots")
 load(":providers.bzl", "PyLayerBlobInfo")
 load(":toolchain.bzl", "TOOLCHAIN_TYPE")
@@ -20,6 +20,12 @@ MNEMONIC_IMAGE = "PyImageLayer"
 
 # The check of an image's layers.
 MNEMONIC_CHECK = "PyImageLayerValidate"
+
+# An image of layers, as an OCI image layout.
+MNEMONIC_LAYOUT = "PyImage"
+
+# The page about an image.
+MNEMONIC_REPORT = "PyImageReport"
 
 # The same for every call, as are the worker's startup flags: so one process
 # serves all mnemonics.
@@ -203,7 +209,13 @@ def run_layer(ctx, layer, mnemonic, name, what, inputs, execution_requirements =
     )
     sources = ctx.actions.declare_file(layer.blob.basename + ".sources", sibling = layer.blob)
     ctx.actions.write(sources, layer.sources)
-    return PyLayerBlobInfo(blob = layer.blob, metadata = layer.metadata, name = name, sources = sources)
+    return PyLayerBlobInfo(
+        blob = layer.blob,
+        media_type = media_type(layer.compression),
+        metadata = layer.metadata,
+        name = name,
+        sources = sources,
+    )
 
 def run_worker(ctx, args, mnemonic, progress_message, inputs, outputs, execution_requirements = {}):
     """Makes an action of the worker.

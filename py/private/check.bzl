@@ -56,12 +56,16 @@ def check_image(ctx, tier, layers, groups, packages, segments):
     sources = [layer.sources for layer in layers]
     args.add_all(sources, format_each = "--sources=%s")
     args.add_all(segments, format_each = "--segment=%s")
+    metadata = [layer.metadata for layer in layers]
+    args.add_all(metadata, format_each = "--metadata=%s")
+    grouped = [package.segment for package in packages if package.group and not package.layers]
+    args.add_all(grouped, format_each = "--grouped-segment=%s")
     run_worker(
         ctx,
         args,
         mnemonic = MNEMONIC_CHECK,
         progress_message = "Checking the layers of %{label}",
-        inputs = depset(sources + segments),
+        inputs = depset(sources + segments + metadata + grouped),
         outputs = [log],
     )
     return log

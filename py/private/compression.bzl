@@ -12,6 +12,12 @@ _SUFFIXES = {
     "zstd": ".tar.zst",
 }
 
+_MEDIA_TYPES = {
+    "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "none": "application/vnd.oci.image.layer.v1.tar",
+    "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+}
+
 def parse_compression(setting):
     """Reads `[algorithm]` or `[algorithm, level]`.
 
@@ -57,3 +63,14 @@ def blob_suffix(compression):
       `.tar`, `.tar.gz` or `.tar.zst`.
     """
     return _SUFFIXES[compression.partition(":")[0]]
+
+def media_type(compression):
+    """The media type of a layer (OCI image-spec, layer.md).
+
+    Args:
+      compression: as parse_compression returns it.
+
+    Returns:
+      A string.
+    """
+    return _MEDIA_TYPES[compression.partition(":")[0]]

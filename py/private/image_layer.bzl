@@ -9,7 +9,7 @@ load(":layer_aspect.bzl", "layer_aspect")
 load(":merge_aspect.bzl", "merge_aspect")
 load(":package.bzl", "packages_by_name")
 load(":paths.bzl", "held", "image_roots", "source_roots")
-load(":providers.bzl", "PyLayerBinariesInfo", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
+load(":providers.bzl", "PyImageLayersInfo", "PyLayerBinariesInfo", "PyLayerClosureInfo", "PyLayerMergedInfo", "PyLayerTierInfo")
 load(":settings.bzl", "layer_settings")
 load(":toolchain.bzl", "TOOLCHAIN_TYPE")
 load(":transition.bzl", "image_transition")
@@ -69,6 +69,10 @@ def _py_image_layer_impl(ctx):
             deps = depset(deps),
             metadata = depset([layer.metadata for layer in layers]),
             sources = depset([sources.blob]),
+        ),
+        PyImageLayersInfo(
+            launchers = {launcher.file.basename: launcher.destination for launcher in launchers.all},
+            layers = layers,
         ),
     ]
 

@@ -22,6 +22,14 @@ PyLayerTierInfo = provider(
     },
 )
 
+PyImageLayersInfo = provider(
+    doc = "The layers of an image, and where in it its programs are.",
+    fields = {
+        "launchers": "dict: the name of a binary -> the path of its launcher in the image",
+        "layers": "list of structs: `blob` (File), `metadata` (File: JSON with digest, diff_id, size and media type), `media_type` (string); the lowest layer first",
+    },
+)
+
 PyLayerToolchainInfo = provider(
     doc = "The worker, as the field `pylayer` of the resolved toolchain.",
     fields = {
@@ -47,6 +55,7 @@ PyLayerBlobInfo = provider(
     doc = "A layer that an action writes.",
     fields = {
         "blob": "File: the compressed archive",
+        "media_type": "string: OCI's, by the compression",
         "metadata": "File: JSON with digest, diff_id, size and media type",
         "name": "string: the package or group that it holds",
         "sources": "File: the arguments that name its sources, a line each",

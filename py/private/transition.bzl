@@ -1,4 +1,4 @@
-"""The transition of an image: the tier that it pins, and its platform."""
+"""The transitions of images: the tier that one pins, and its platform."""
 
 _TIER = str(Label("//py:layer_tier"))
 _PLATFORMS = "//command_line_option:platforms"
@@ -13,4 +13,13 @@ image_transition = transition(
     implementation = _image_transition_impl,
     inputs = [_PLATFORMS, _TIER],
     outputs = [_PLATFORMS, _TIER],
+)
+
+def _platform_transition_impl(settings, attr):
+    return {_PLATFORMS: [str(attr.platform)] if attr.platform else settings[_PLATFORMS]}
+
+platform_transition = transition(
+    implementation = _platform_transition_impl,
+    inputs = [_PLATFORMS],
+    outputs = [_PLATFORMS],
 )

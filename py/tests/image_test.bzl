@@ -82,14 +82,18 @@ def _action_test_impl(ctx):
         for unwanted in ctx.attr.no_lines:
             if unwanted in "\n".join(lines):
                 failures.append("the arguments have %s:\n  %s" % (unwanted, "\n  ".join(lines)))
+
+        # One that begins with @ would be taken for a file of arguments.
         for line in lines[1:] if ctx.attr.command else []:
-            if line.startswith("@") or not (line.startswith("--") or line == ctx.attr.command):
-                failures.append("a line of the params file begins with neither a flag nor the command: %s" % line)
+            if not (line.startswith("--") or line in [ctx.attr.command, ctx.attr.operand]):
+                failures.append("a line of the params file is no flag, nor the command or its operand: %s" % line)
     return result(failures)
 
 def _portable(line, workspace_name):
     """Takes from a line what depends on the configuration, and on the version of Bazel."""
     flag, equals, value = line.partition("=")
+    if not equals and flag.startswith("bazel-out/"):
+        return "/".join(flag.split("/")[3:])
     if value.startswith("bazel-out/"):
         value = "/".join(value.split("/")[3:])
     value = value.replace(".runfiles/%s/" % workspace_name, ".runfiles/_main/")
@@ -107,6 +111,9 @@ action_test = rule(**target_test(_action_test_impl, {
     "mnemonic": attr.string(mandatory = True),
     "no_lines": attr.string_list(),
     "no_suffixes": attr.string_list(),
+    "operand": attr.string(
+        doc = "What the command is about, if it is named without a flag.",
+    ),
     "trees": attr.string_list(),
 }))
 

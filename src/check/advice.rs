@@ -34,13 +34,23 @@ pub(super) fn advice(packages: &[Package], limits: Limits) -> String {
             }
         }
     }
-    if groups.is_empty() {
-        return String::new();
-    }
+    if groups.is_empty() { String::new() } else { tier(&groups, compression) }
+}
+
+/// The tier that would take the native libraries out of a package: as a rule they are most of a
+/// large one, and change less often than its code.
+pub(super) fn native_libraries(package: &str) -> String {
+    let group = format!("{}_native", part_name_of(package));
+    let key = format!("@pip//{package}:*.so*");
+    tier(&BTreeMap::from([(key, group.clone())]), vec![group])
+}
+
+/// The lines of a tier.
+fn tier(groups: &BTreeMap<String, String>, mut compression: Vec<String>) -> String {
     let mut text = String::from("Suggested layers:\n\npy_layer_tier(\n    name = \"layers\",\n");
     // Writing to a string cannot fail.
     _ = writeln!(text, "    groups = {{");
-    for (key, group) in &groups {
+    for (key, group) in groups {
         _ = writeln!(text, "        {}: {},", quoted(key), quoted(group));
     }
     _ = writeln!(text, "    }},\n    compression = {{");
@@ -87,15 +97,18 @@ fn part_name(package: &str, glob: &str) -> String {
     let folder = glob.rsplit_once('/').map_or("", |(folder, _)| folder);
     let last = folder.rsplit('/').next().unwrap_or_default();
     let kind = glob.rsplit("*.").next().unwrap_or_default().trim_end_matches('*');
-    let name = [package, last, kind].map(|part| {
-        let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        part.chars().map(fits).collect::<String>()
-    });
+    let name = [package, last, kind].map(part_name_of);
     if last == package || last.is_empty() {
         format!("{}_{}", name[0], name[2])
     } else {
         name.join("_")
     }
+}
+
+/// Text as a part of a group's name.
+fn part_name_of(text: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    text.chars().map(fits).collect()
 }
 
 #[cfg(test)]
@@ -108,7 +121,7 @@ mod tests {
     }
 
     fn limits(squashed: u64, package: u64) -> Limits {
-        Limits { max_layers: 127, warn_layers: 90, squashed: squashed * MB, package: package * MB }
+        Limits { squashed: squashed * MB, package: package * MB, ..Limits::default() }
     }
 
     #[test]

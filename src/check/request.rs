@@ -42,6 +42,8 @@ pub struct CheckRequest {
     pub limits: Limits,
     /// For each layer, a file with the arguments that name its sources.
     pub sources: Vec<SourcePath>,
+    /// For each layer, in the same order, its metadata; empty: sizes are not known.
+    pub metadata: Vec<SourcePath>,
     /// Groups that the tier or the image has; only told if there are unknown ones.
     pub known_groups: Vec<String>,
     /// Groups that the tier compresses, and neither the tier nor the image has.
@@ -52,6 +54,8 @@ pub struct CheckRequest {
     pub packages: Vec<CheckedPackage>,
     /// Files that hold one such package each.
     pub segments: Vec<SourcePath>,
+    /// Files that hold one package of a group each.
+    pub grouped_segments: Vec<SourcePath>,
 }
 
 impl CheckRequest {
@@ -142,6 +146,16 @@ const IMAGE: &[Row] = &[
         },
     ),
     Row::new(
+        "metadata",
+        "FILE",
+        "What `pylayer layer --metadata` wrote: a layer that is far larger than the rest is worth a \
+         warning; given once a layer, in the order of --sources",
+        |partial, _, path| {
+            partial.request.metadata.push(SourcePath::new(&partial.request.base, path));
+            Ok(())
+        },
+    ),
+    Row::new(
         "known-group",
         "NAME",
         "A group that the tier or the image has (repeatable)",
@@ -201,6 +215,16 @@ const LIMITS: &[Row] = &[
         },
     )
     .default(|| (Limits::default().package / MB).to_string()),
+    Row::new(
+        "layer-limit-mb",
+        "N",
+        "More of one layer, compressed, is worth a warning if all others together have less",
+        |partial, flag, value| {
+            partial.request.limits.layer = megabytes(flag, &value)?;
+            Ok(())
+        },
+    )
+    .default(|| (Limits::default().layer / MB).to_string()),
 ];
 
 const PACKAGES: &[Row] = &[
@@ -210,6 +234,15 @@ const PACKAGES: &[Row] = &[
         "A package that `pylayer segment` has compressed (repeatable)",
         |partial, _, path| {
             partial.request.segments.push(SourcePath::new(&partial.request.base, path));
+            Ok(())
+        },
+    ),
+    Row::new(
+        "grouped-segment",
+        "FILE",
+        "The same of a package that a group holds (repeatable)",
+        |partial, _, path| {
+            partial.request.grouped_segments.push(SourcePath::new(&partial.request.base, path));
             Ok(())
         },
     ),

@@ -9,10 +9,11 @@ use crate::fs::{self, Input, Kind};
 use crate::layer::CancelCheck;
 use crate::layer::filter::{below_site_packages, from_package_root};
 use crate::layer::plan::{Kind as EntryKind, shipped};
+use crate::layer::spec::SourcePath;
 use crate::segment_file;
 
 /// A package with its sizes.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Package {
     pub(super) name: String,
     /// All that would be shipped of it.
@@ -44,26 +45,28 @@ pub(super) fn measure(request: &CheckRequest, check: CancelCheck<'_>) -> Result<
         }
         Ok(package)
     });
-    let segments = request.segments.iter().map(|file| {
-        let plan = segment_file::contents(file)?;
-        let name = String::from_utf8_lossy(&plan.name).into_owned();
-        let mut package = Package { name, ..Package::default() };
-        for entry in &plan.entries {
-            if let EntryKind::Stored(bytes) = entry.kind {
-                // Only below it is a path in the image one that a glob of the tier could match.
-                match below_site_packages(&entry.dest) {
-                    Some(relative) => package.add(relative, bytes),
-                    None => package.bytes = package.bytes.saturating_add(bytes),
-                }
-            }
-        }
-        Ok(package)
-    });
-    for package in measured.chain(segments) {
+    for package in measured.chain(request.segments.iter().map(segment)) {
         let package: Package = package?;
         by_name.entry(package.name.clone()).or_default().merge(package);
     }
     Ok(by_name.into_values().collect())
+}
+
+/// Measures the package that a segment file holds.
+pub(super) fn segment(file: &SourcePath) -> Result<Package> {
+    let plan = segment_file::contents(file)?;
+    let name = String::from_utf8_lossy(&plan.name).into_owned();
+    let mut package = Package { name, ..Package::default() };
+    for entry in &plan.entries {
+        if let EntryKind::Stored(bytes) = entry.kind {
+            // Only below it is a path in the image one that a glob of the tier could match.
+            match below_site_packages(&entry.dest) {
+                Some(relative) => package.add(relative, bytes),
+                None => package.bytes = package.bytes.saturating_add(bytes),
+            }
+        }
+    }
+    Ok(package)
 }
 
 impl Package {

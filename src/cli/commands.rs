@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::flags::{Table, unknown};
 use crate::image::{ImageArguments, ImageRequest};
 use crate::inspect::InspectRequest;
+use crate::load::LoadRequest;
 use crate::request::{LAYER, LayerRequest, SEGMENT};
 
 /// A command: what clap knows about it, and how its arguments become an action.
@@ -57,6 +58,11 @@ pub(super) static COMMANDS: &[Entry] = &[
                 ImageRequest::new(arguments).map(|request| Action::Image(Box::new(request)))
             })
         },
+    },
+    Entry {
+        name: "load",
+        command: LoadRequest::command,
+        read: |given| given.plain(|request| Ok(Action::Load(request))),
     },
     Entry {
         name: "inspect",

@@ -11,6 +11,7 @@ mod json;
 mod odd;
 mod rebuild;
 mod remote;
+mod rules_img;
 mod rules_python;
 mod same_bytes;
 mod scene;

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xtask::bazel::{Action, Bazel, Build, Layer};
 
+use crate::support::Run;
+
 /// The mnemonics of all actions that make layers, or parts of them.
 pub(crate) const MNEMONICS: [&str; 4] =
     ["PyImageSegment", "PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
@@ -80,6 +82,14 @@ impl Scene {
         let logs = fs::read_dir(folder).unwrap().map(|log| name(&log.unwrap().path()));
         logs.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "log")).collect()
     }
+
+    /// The folder of the target configuration's outputs, `bazel-bin`.
+    pub(crate) fn bin(&self) -> PathBuf {
+        let run = Run::of(self.bazel.command("info").arg("bazel-bin"));
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        PathBuf::from(run.stdout.trim())
+    }
+
     /// The folder of a repository that a module extension has made.
     pub(crate) fn repository(&self, name: &str) -> PathBuf {
         xtask::bazel::repository(&self.bazel.output_base().unwrap().join("external"), name).unwrap()

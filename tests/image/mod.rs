@@ -2,6 +2,7 @@
 
 mod base;
 mod consumers;
+mod load;
 mod refused;
 mod registry;
 
