@@ -19,6 +19,7 @@ mod links;
 mod meant;
 mod memory;
 mod observe;
+mod pages;
 mod promises;
 mod refusals;
 mod report;

@@ -25,7 +25,7 @@ PyLayerTierInfo = provider(
 PyImageLayersInfo = provider(
     doc = "The layers of an image, and where in it its programs are.",
     fields = {
-        "launchers": "dict: the name of a binary -> the path of its launcher in the image",
+        "launchers": "dict: name of a binary to the path of its launcher in the image",
         "layers": "list of structs: `blob` (File), `metadata` (File: JSON with digest, diff_id, size and media type), `media_type` (string); the lowest layer first",
     },
 )

@@ -18,9 +18,13 @@ struct Page {
     write: fn(&Project) -> Result<String>,
 }
 
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     Page { path: "docs/reference/rules.md", write: rules::page },
     Page { path: "docs/reference/command-line.md", write: command_line::page },
+    Page {
+        path: "docs/reference/command-line-images.md",
+        write: command_line::page_of_images,
+    },
 ];
 
 /// Writes the generated pages, and builds the site.

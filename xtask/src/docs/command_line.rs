@@ -1,9 +1,12 @@
-//! The page about the command line: what `--help` prints, which comes from what reads the flags.
+//! The pages about the command line: what `--help` prints, which comes from what reads the flags.
 
 use std::process::Command;
 
 use crate::project::Project;
 use crate::shell::{self, Result};
+
+/// The commands that have a page of their own.
+const OF_IMAGES: [&str; 4] = ["image", "load", "inspect", "diff"];
 
 const HEAD: &str = "\
 # Command line
@@ -12,30 +15,48 @@ const HEAD: &str = "\
 
 Arguments mean the same at a shell, in a file (`pylayer @FILE`, one argument a line), and in a
 `WorkRequest` from Bazel. Write `--flag=value` or `--flag value`.
+[Command line: images](command-line-images.md) has the commands `image`, `load`, `inspect`, and `diff`.
 
-| Exit code | Meaning                                                                |
-| --------: | ---------------------------------------------------------------------- |
-|         0 | Success                                                                |
-|         1 | The input is at fault; for `pylayer diff`, the two are different       |
-|         2 | The command line is wrong                                              |
-|         3 | The environment is at fault: a full disk, a missing permission         |
-|        70 | A bug in pylayer                                                       |
+| Exit code | Meaning                                                          |
+| --------: | ---------------------------------------------------------------- |
+|         0 | Success                                                          |
+|         1 | The input is at fault; for `pylayer diff`, the two are different |
+|         2 | The command line is wrong                                        |
+|         3 | The environment is at fault: a full disk, a missing permission   |
+|        70 | A bug in pylayer                                                 |
 ";
 
-/// The whole page.
+const HEAD_OF_IMAGES: &str = "\
+# Command line: images
+
+<!-- Written by `cargo xtask docs` from the output of `pylayer help`. -->
+
+[Images, inspect, diff](../image.md) explains what these commands do, and
+[Command line](command-line.md) has the others, with the startup flags and the exit codes.
+";
+
+/// The page about the process itself, and the commands that make layers.
 pub(super) fn page(project: &Project) -> Result<String> {
-    let worker = project.worker()?;
-    let help = |command: Option<&str>| {
-        let mut pylayer = Command::new(&worker);
-        shell::capture(pylayer.arg("help").args(command))
-    };
-    let root = help(None)?;
-    let mut page = format!("{HEAD}\n## pylayer\n\n```text\n{}\n```\n", root.trim_end());
-    for name in commands(&root) {
-        let text = help(Some(name))?;
-        page += &format!("\n## pylayer {name}\n\n```text\n{}\n```\n", text.trim_end());
-    }
-    Ok(page)
+    let root = help(project, None)?;
+    let page = format!("{HEAD}\n## pylayer\n\n```text\n{}\n```\n", root.trim_end());
+    let others = commands(&root).filter(|name| !OF_IMAGES.contains(name));
+    Ok(page + &sections(project, others)?)
+}
+
+/// The page about the commands that make images, and look into them.
+pub(super) fn page_of_images(project: &Project) -> Result<String> {
+    Ok(HEAD_OF_IMAGES.to_owned() + &sections(project, OF_IMAGES.into_iter())?)
+}
+
+fn sections<'a>(project: &Project, names: impl Iterator<Item = &'a str>) -> Result<String> {
+    names.fold(Ok(String::new()), |page, name| {
+        let text = help(project, Some(name))?;
+        Ok(page? + &format!("\n## pylayer {name}\n\n```text\n{}\n```\n", text.trim_end()))
+    })
+}
+
+fn help(project: &Project, command: Option<&str>) -> Result<String> {
+    shell::capture(Command::new(project.worker()?).arg("help").args(command))
 }
 
 /// The names below the heading `Commands:`.
@@ -43,5 +64,6 @@ fn commands(help: &str) -> impl Iterator<Item = &str> {
     let below = help.split("\nCommands:\n").nth(1).unwrap_or_default();
     let lines = below.lines().take_while(|line| !line.is_empty());
     // A name begins after two blanks; a text that goes on, further to the right.
-    lines.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().filter(|_| !line.starts_with("   ")))
+    let names = lines.filter_map(|line| line.strip_prefix("  "));
+    names.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_whitespace().next())
 }
