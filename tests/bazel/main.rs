@@ -9,6 +9,7 @@ mod chroot;
 mod image;
 mod json;
 mod odd;
+mod pages;
 mod rebuild;
 mod remote;
 mod rules_img;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{read, root};
 use crate::support::Run;
+use crate::support::pages::{read, root};
 
 /// The most lines of a page in `docs`, and of README.
 const LONGEST: [usize; 2] = [250, 200];
@@ -74,8 +74,7 @@ fn links_lead_somewhere() {
             }
             let (path, anchor) = target.split_once('#').unwrap_or((&target, ""));
             let folder = Path::new(page).parent().unwrap();
-            let file =
-                if path.is_empty() { PathBuf::from(page) } else { folder.join(path) };
+            let file = if path.is_empty() { PathBuf::from(page) } else { folder.join(path) };
             let text = fs::read_to_string(root().join(&file));
             let found = anchor.is_empty() || text.is_ok_and(|text| anchors(&text).contains(anchor));
             if !root().join(&file).exists() || !found {

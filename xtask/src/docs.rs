@@ -18,13 +18,12 @@ struct Page {
     write: fn(&Project) -> Result<String>,
 }
 
-const PAGES: [Page; 3] = [
+const PAGES: [Page; 5] = [
     Page { path: "docs/reference/rules.md", write: rules::page },
+    Page { path: "docs/reference/worker-rules.md", write: rules::page_of_worker },
     Page { path: "docs/reference/command-line.md", write: command_line::page },
-    Page {
-        path: "docs/reference/command-line-images.md",
-        write: command_line::page_of_images,
-    },
+    Page { path: "docs/reference/command-line-layers.md", write: command_line::page_of_layers },
+    Page { path: "docs/reference/command-line-images.md", write: command_line::page_of_images },
 ];
 
 /// Writes the generated pages, and builds the site.

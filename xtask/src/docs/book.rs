@@ -31,7 +31,10 @@ pub(crate) fn build(project: &Project) -> Result<()> {
         }
     }
     let names = fs::read_dir(&folder).context(folder.display())?.flatten();
-    if !names.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("searchindex")) {
+    if !names
+        .into_iter()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("searchindex"))
+    {
         return Err(failure("mdBook did not write an index for its search"));
     }
     ui::done(format_args!("{}", folder.join("index.html").display()));

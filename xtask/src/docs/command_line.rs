@@ -1,12 +1,13 @@
 //! The pages about the command line: what `--help` prints, which comes from what reads the flags.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::project::Project;
 use crate::shell::{self, Result};
 
-/// The commands that have a page of their own.
-const OF_IMAGES: [&str; 4] = ["image", "load", "inspect", "diff"];
+const LAYERS: [&str; 2] = ["layer", "segment"];
+const IMAGES: [&str; 4] = ["image", "load", "inspect", "diff"];
 
 const HEAD: &str = "\
 # Command line
@@ -15,7 +16,9 @@ const HEAD: &str = "\
 
 Arguments mean the same at a shell, in a file (`pylayer @FILE`, one argument a line), and in a
 `WorkRequest` from Bazel. Write `--flag=value` or `--flag value`.
-[Command line: images](command-line-images.md) has the commands `image`, `load`, `inspect`, and `diff`.
+
+`layer` and `segment` are in [Command line: layers](command-line-layers.md); `image`, `load`, `inspect`,
+and `diff` are in [Command line: images](command-line-images.md).
 
 | Exit code | Meaning                                                          |
 | --------: | ---------------------------------------------------------------- |
@@ -26,37 +29,52 @@ Arguments mean the same at a shell, in a file (`pylayer @FILE`, one argument a l
 |        70 | A bug in pylayer                                                 |
 ";
 
+const HEAD_OF_LAYERS: &str = "\
+# Command line: layers
+
+<!-- Written by `cargo xtask docs` from the output of `pylayer help`. -->
+
+[How a layer is made](../explanation/layer.md) explains what these commands do, and
+[Command line](command-line.md) has the startup flags and the exit codes.
+";
+
 const HEAD_OF_IMAGES: &str = "\
 # Command line: images
 
 <!-- Written by `cargo xtask docs` from the output of `pylayer help`. -->
 
 [Images, inspect, diff](../image.md) explains what these commands do, and
-[Command line](command-line.md) has the others, with the startup flags and the exit codes.
+[Command line](command-line.md) has the startup flags and the exit codes.
 ";
 
-/// The page about the process itself, and the commands that make layers.
+/// The page about the process itself, and about the commands that have no page of their own.
 pub(super) fn page(project: &Project) -> Result<String> {
-    let root = help(project, None)?;
+    let worker = project.worker()?;
+    let root = help(&worker, None)?;
     let page = format!("{HEAD}\n## pylayer\n\n```text\n{}\n```\n", root.trim_end());
-    let others = commands(&root).filter(|name| !OF_IMAGES.contains(name));
-    Ok(page + &sections(project, others)?)
+    let names = commands(&root).filter(|name| !LAYERS.contains(name) && !IMAGES.contains(name));
+    Ok(page + &sections(&worker, names)?)
+}
+
+/// The page about the commands that make layers.
+pub(super) fn page_of_layers(project: &Project) -> Result<String> {
+    Ok(HEAD_OF_LAYERS.to_owned() + &sections(&project.worker()?, LAYERS.into_iter())?)
 }
 
 /// The page about the commands that make images, and look into them.
 pub(super) fn page_of_images(project: &Project) -> Result<String> {
-    Ok(HEAD_OF_IMAGES.to_owned() + &sections(project, OF_IMAGES.into_iter())?)
+    Ok(HEAD_OF_IMAGES.to_owned() + &sections(&project.worker()?, IMAGES.into_iter())?)
 }
 
-fn sections<'a>(project: &Project, names: impl Iterator<Item = &'a str>) -> Result<String> {
+fn sections<'a>(worker: &Path, names: impl Iterator<Item = &'a str>) -> Result<String> {
     names.fold(Ok(String::new()), |page, name| {
-        let text = help(project, Some(name))?;
+        let text = help(worker, Some(name))?;
         Ok(page? + &format!("\n## pylayer {name}\n\n```text\n{}\n```\n", text.trim_end()))
     })
 }
 
-fn help(project: &Project, command: Option<&str>) -> Result<String> {
-    shell::capture(Command::new(project.worker()?).arg("help").args(command))
+fn help(worker: &Path, command: Option<&str>) -> Result<String> {
+    shell::capture(Command::new(worker).arg("help").args(command))
 }
 
 /// The names below the heading `Commands:`.

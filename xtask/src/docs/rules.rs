@@ -12,30 +12,44 @@ use crate::shell::{self, Context as _, Result, failure};
 const HEAD: &str = "\
 # Rules
 
-<!-- Written by `cargo xtask docs` from the .bzl files in py/. -->
+<!-- Written by `cargo xtask docs` from py/defs.bzl. -->
 
-Every public rule, provider, and module extension.
+The rules and providers of `@pylayer//py:defs.bzl`.
 ";
 
-/// The public files, in the order of the page.
-const FILES: [&str; 3] = ["defs", "toolchain", "extensions"];
+const HEAD_OF_WORKER: &str = "\
+# Rules for the worker
 
-/// The whole page.
+<!-- Written by `cargo xtask docs` from py/extensions.bzl and py/toolchain.bzl. -->
+
+[Choose the worker and its flags](../how-to/worker.md) says when you need these.
+";
+
+/// The page about `//py:defs.bzl`.
 pub(super) fn page(project: &Project) -> Result<String> {
+    write(project, HEAD, &["defs"])
+}
+
+/// The page about what brings the worker.
+pub(super) fn page_of_worker(project: &Project) -> Result<String> {
+    write(project, HEAD_OF_WORKER, &["extensions", "toolchain"])
+}
+
+fn write(project: &Project, head: &str, files: &[&str]) -> Result<String> {
     // No layer is made here; a worker is named so that Bazel builds none.
     let worker = project.worker()?;
     let bazel = Bazel::new(&project.root, &project.folder("bazel-rules")?, &worker)?;
-    let target = |name: &str| format!("//py/tests/reference:{name}");
+    let targets = files.iter().map(|name| format!("//py/tests/reference:{name}"));
     let mut build = bazel.building("build");
-    build.args(FILES.map(target)).arg("--show_result=0");
+    build.args(targets).arg("--show_result=0");
     let built = shell::output(&mut build)?;
     if !built.status.success() {
         return Err(failure(String::from_utf8_lossy(&built.stderr)));
     }
     let mut info = bazel.command("info");
     let folder = shell::capture(info.arg("bazel-bin").stderr(std::process::Stdio::null()))?;
-    let mut page = HEAD.to_owned();
-    for name in FILES {
+    let mut page = head.to_owned();
+    for name in files {
         let path = format!("{}/py/tests/reference/{name}.binaryproto", folder.trim());
         let bytes = fs::read(&path).context(&path)?;
         let module = Module::decode(&*bytes).context(&path)?;
@@ -46,7 +60,7 @@ pub(super) fn page(project: &Project) -> Result<String> {
 
 /// What a file has.
 fn section(name: &str, module: &Module) -> Result<String> {
-    let mut text = format!("\n## //py:{name}.bzl\n\n{}\n", module.doc.trim());
+    let mut text = format!("\n## @pylayer//py:{name}.bzl\n\n{}\n", module.doc.trim());
     for function in &module.functions {
         text += &heading(&function.name, &function.doc)?;
         let rows = function.parameters.iter().map(|parameter| {
