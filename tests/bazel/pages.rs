@@ -52,7 +52,9 @@ fn build_file(page: &str) -> String {
 fn run(page: &str, scene: &Scene, state: &Path) -> Vec<String> {
     let of_bazel = of_language(page, "sh").into_iter().filter(is_for_bazel);
     let said = of_bazel.map(|block| {
-        let mut command = shell(&block.text, &scene.workspace, state, &worker());
+        // In its root Bazel looks for itself on PATH, and must not find the script.
+        let script = format!("bazel() {{ {} \"$@\"; }}\n{}", script(state), block.text);
+        let mut command = shell(&script, &scene.workspace, state, &worker());
         let Run { code, stdout, stderr } = Run::of(&mut command);
         assert_eq!(code, 0, "{page}:\n{}\n{stdout}{stderr}", block.text);
         stdout
@@ -72,7 +74,7 @@ fn the_commands_of_pages_run() {
     let path = fs::canonicalize(&layout).unwrap().display().to_string();
     let text = fs::read_to_string(&module).unwrap() + &BASE.replace("@PATH@", &path);
     fs::write(&module, text).unwrap();
-    bazel(&state.path().join("bin"), &scene);
+    bazel(&script(state.path()), &scene);
 
     let tutorial = "docs/tutorial/bazel.md";
     let [application] = &of_language(tutorial, "python")[..] else { panic!("one application") };
@@ -95,12 +97,14 @@ fn the_commands_of_pages_run() {
     assert_eq!(said[0].lines().last(), Some("ready"), "{said:?}");
 }
 
-/// The program `bazel`: that of the scene, with the options that all tests have.
-fn bazel(bin: &Path, scene: &Scene) {
-    fs::create_dir_all(bin).unwrap();
+fn script(state: &Path) -> String {
+    state.join("bazel").display().to_string()
+}
+
+/// A script that runs the Bazel of the scene with the options that all tests have.
+fn bazel(path: &str, scene: &Scene) {
     let line = xtask::shell::display(&scene.bazel.building("@COMMAND@"));
     let line = line.replace("@COMMAND@", "\"$1\"");
-    let path = bin.join("bazel");
-    fs::write(&path, format!("#!/bin/bash\nexec env {line} \"${{@:2}}\"\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(path, format!("#!/bin/bash\nexec env {line} \"${{@:2}}\"\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
