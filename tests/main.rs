@@ -18,6 +18,7 @@ mod inspect;
 mod links;
 mod meant;
 mod memory;
+mod messages;
 mod observe;
 mod pages;
 mod promises;

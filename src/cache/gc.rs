@@ -64,7 +64,9 @@ impl Folder {
                 store::check(&directory)?;
                 Ok(Self { root: version_folder(&directory) })
             }
-            _ => Err(Error::input("there is no cache directory").at(directory)),
+            _ => Err(Error::input("there is no cache directory")
+                .at(directory)
+                .hint("`pylayer layer --cache-dir=DIR` makes one, as does a worker")),
         }
     }
 

@@ -101,10 +101,10 @@ impl Wheels {
         let useless = self.0.iter().filter(|wheel| !wheel.serves.load(Ordering::Relaxed));
         useless.map(|wheel| {
             let why = match wheel.archive {
-                None => "it is no ZIP archive, or is truncated",
+                None => "it is not a ZIP archive, or is truncated",
                 Some(_) => "it has no file of the package",
             };
-            format!("{}: {why}", wheel.file.path().display())
+            format!("`{}`: {why}", wheel.file.path().display())
         })
     }
 

@@ -3,7 +3,7 @@
 //! Their order matters: `--to`, `--mode`, and `--links` belong to the source before them, sources to
 //! the package before them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::{Item, ItemKind, LayerRequest, PackageRequest};
 use crate::error::{Error, Result};
@@ -104,12 +104,12 @@ const EXPLAIN: Row = Row::switch(
 
 const ATTRIBUTES: &[Row] = &[
     Row::new("owner", "UID", "Numeric user ID", |request, flag, value| {
-        request.attributes.owner = number(flag, &value, 0, u32::MAX.into())?;
+        request.attributes.owner = id(flag, &value)?;
         Ok(())
     })
     .default(|| Attributes::default().owner.to_string()),
     Row::new("group", "GID", "Numeric group ID", |request, flag, value| {
-        request.attributes.group = number(flag, &value, 0, u32::MAX.into())?;
+        request.attributes.group = id(flag, &value)?;
         Ok(())
     })
     .default(|| Attributes::default().group.to_string()),
@@ -274,9 +274,16 @@ impl LayerRequest {
             self.packages.last_mut().and_then(|package| package.items.last_mut())
         };
         last.ok_or_else(|| {
-            Error::usage(format!("`--{flag}={}` follows no source", value.display()))
+            let what = format!("`--{flag}={}` follows no source", value.display());
+            Error::usage(what).hint("name the source first, such as `--tree=SRC --to=DEST`")
         })
     }
+}
+
+/// A user's or a group's number.
+fn id(flag: &str, value: &OsStr) -> Result<u64> {
+    number(flag, value, 0, u32::MAX.into())
+        .map_err(|error| error.hint("a layer does not know the names of an image's users"))
 }
 
 fn mode(text: &str) -> Result<Mode> {
@@ -286,6 +293,7 @@ fn mode(text: &str) -> Result<Mode> {
     let octal = text.bytes().all(|byte| byte.is_ascii_digit());
     match u32::from_str_radix(text, 8) {
         Ok(mode) if octal && mode <= 0o7777 => Ok(Mode::Fixed(mode)),
-        _ => Err(Error::usage(format!("`--mode={text}` is not an octal mode or `keep`"))),
+        _ => Err(Error::usage(format!("`--mode={text}` is not an octal mode or `keep`"))
+            .hint("write digits from 0 to 7, such as 0755")),
     }
 }
