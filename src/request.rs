@@ -247,7 +247,7 @@ const PARAMS: u64 = 1 << 30;
 /// The arguments in a params file: one a line, as they stand (Bazel's format "multiline").
 pub fn read_params_file(path: &Path) -> Result<Vec<OsString>> {
     let bytes = fs::read(path, PARAMS).map_err(|error| {
-        error.or_hint(|| "`@FILE` reads arguments from a file, one a line".into())
+        error.or_hint(|| "`@FILE` reads arguments from a file, one per line".into())
     })?;
     let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     if bytes.is_empty() {

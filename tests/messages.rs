@@ -131,7 +131,7 @@ fn mistakes_are_answered_by_what_why_and_what_to_do() {
 fn full_disk() -> String {
     let folder = folder();
     folder.file("small/keep", b"");
-    folder.file("large", &[7; 1 << 20]);
+    folder.file("large", &vec![7; 1 << 20]);
     let script = "mount -t tmpfs -o size=64k tmpfs small && exec \"$0\" layer --output=small/x \
                   --compression=none --file=large --to=/large";
     let mut unshare = Command::new("unshare");
@@ -147,7 +147,7 @@ fn full_disk() -> String {
 fn ctrl_c_ends_a_command_and_leaves_nothing() {
     let folder = folder();
     // More than a pipe holds: the command waits for its reader until the signal comes.
-    folder.file("large", &[7; 4 << 20]);
+    folder.file("large", &vec![7; 4 << 20]);
     let before = folder.names();
     let mut command = folder.command(&[
         "layer",

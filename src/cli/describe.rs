@@ -33,15 +33,15 @@ pub(super) fn root() -> Command {
         .max_term_width(100)
         .override_usage(
             "pylayer [STARTUP FLAGS] COMMAND [ARGS]\n       \
-             pylayer [STARTUP FLAGS] @FILE                 arguments from FILE, one a line\n       \
+             pylayer [STARTUP FLAGS] @FILE                 arguments from FILE, one per line\n       \
              pylayer [STARTUP FLAGS] --persistent_worker   a Bazel worker on stdin and stdout",
         )
-        .after_help("No startup flag changes any output. A command takes them, too.")
+        .after_help("Startup flags never change an output. They may also follow a command.")
         .arg(
             Arg::new("persistent_worker")
                 .long("persistent_worker")
                 .action(ArgAction::SetTrue)
-                .help("Answers work requests on standard input until it ends"),
+                .help("Answers Bazel's work requests on standard input, until it ends"),
         )
 }
 
@@ -53,7 +53,7 @@ pub(super) fn with_startup(command: Command) -> Command {
     command
         .args(flags)
         .max_term_width(100)
-        .after_help(notes + "The startup flags may stand here, too: `pylayer --help` lists them.")
+        .after_help(notes + "Startup flags may follow, too: `pylayer --help` lists them.")
 }
 
 /// The whole command line.

@@ -49,13 +49,13 @@ pub static SEGMENT: Table<LayerRequest> = Table {
         ("What other layers have", OTHERS),
     ],
     notes: "\
-A layer has the same bytes whether a package comes as a segment or by its own sources.",
+A layer has the same bytes whether a package is given as a segment or as its sources.",
 };
 
 const SEGMENTS: &[Row] = &[Row::new(
     "segment",
     "FILE",
-    "A package in a file, with the same compression, owner, group, and mtime (repeatable)",
+    "A segment file, with the same compression, owner, group, and mtime (repeatable)",
     |request, _, path| {
         request.segments.push(path);
         Ok(())
@@ -95,7 +95,7 @@ const COMPRESSION: Row = Row::new(
 
 const EXPLAIN: Row = Row::switch(
     "explain",
-    "Says of each package whether it was in the cache, and if not, why",
+    "Says for each package whether it was in the cache, and if not, why",
     |request, _, _| {
         request.explain = true;
         Ok(())
@@ -134,8 +134,8 @@ const PACKAGES: &[Row] = &[
     Row::new(
         "wheel",
         "FILE",
-        "The wheel it was installed from (repeatable): gzip layers take its deflate streams where \
-         they are the files' own. What the layer contains stays the same",
+        "The wheel that the package was installed from (repeatable): gzip layers copy compressed \
+         data from it where they can. The layer's contents stay the same",
         |request, _, path| {
             request.package().wheels.push(path);
             Ok(())
@@ -144,21 +144,21 @@ const PACKAGES: &[Row] = &[
     Row::new(
         "include",
         "GLOB",
-        "Only files whose path in a --tree, or below site-packages in the --to of a --file, \
-         matches (repeatable)",
+        "Only files that match (repeatable), by their path in the --tree, or below site-packages \
+         in the --to of a --file",
         |request, flag, glob| {
             request.package().include.push(text(flag, &glob)?.to_owned());
             Ok(())
         },
     ),
-    Row::new("exclude", "GLOB", "Not these (repeatable)", |request, flag, glob| {
+    Row::new("exclude", "GLOB", "No files that match (repeatable)", |request, flag, glob| {
         request.package().exclude.push(text(flag, &glob)?.to_owned());
         Ok(())
     }),
     Row::new(
         "bytecode",
         "keep",
-        "The package's `__pycache__` directories ship, too",
+        "Keeps the package's `__pycache__` directories",
         |request, flag, value| {
             if value != "keep" {
                 let what = format!("`--{flag}={}` is not `keep`", value.display());
@@ -178,14 +178,10 @@ const SOURCES: &[Row] = &[
     Row::new("symlink", "TEXT", "A symbolic link with that text", |request, _, target| {
         request.source(ItemKind::Symlink, target)
     }),
-    Row::switch("empty", "A file of no bytes", |request, _, none| {
-        request.source(ItemKind::Empty, none)
+    Row::switch("empty", "An empty file", |request, _, none| request.source(ItemKind::Empty, none)),
+    Row::switch("directory", "A directory, even if nothing is in it", |request, _, none| {
+        request.source(ItemKind::Directory, none)
     }),
-    Row::switch(
-        "directory",
-        "A directory, whether anything is in it or not",
-        |request, _, none| request.source(ItemKind::Directory, none),
-    ),
 ];
 
 const OF_SOURCES: &[Row] = &[
@@ -208,8 +204,8 @@ const OF_SOURCES: &[Row] = &[
     Row::new(
         "links",
         "follow|keep",
-        "Of a --file that is a link: always the file that it leads to, or always the link, \
-         whatever it leads to",
+        "For a --file that is a link: `follow` always takes the file that it points to, `keep` \
+         always the link",
         |request, flag, value| {
             let links = match text(flag, &value)? {
                 "follow" => Links::Follow,
@@ -228,7 +224,7 @@ const OTHERS: &[Row] = &[
     Row::new(
         "base-directory",
         "PATH",
-        "The base image owns this directory and all above it: the layer has no entries for them \
+        "The base image owns this directory and its parents: the layer has no entries for them \
          (repeatable)",
         |request, _, path| {
             request.base_directories.push(path);
@@ -238,8 +234,8 @@ const OTHERS: &[Row] = &[
     Row::new(
         "elsewhere",
         "SRC",
-        "Another layer delivers SRC at --to: left out here, and links that lead to it become \
-         relative links to --to",
+        "Another layer delivers SRC at --to: it is left out here, and links to it become relative \
+         links to --to",
         |request, _, path| request.source(ItemKind::Elsewhere, path),
     ),
 ];

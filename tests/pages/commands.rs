@@ -57,3 +57,22 @@ fn every_block_is_of_a_kind_that_is_known() {
         }
     }
 }
+
+#[test]
+fn figures_of_readme_are_those_that_were_measured() {
+    let measured = read("docs/explanation/performance.md");
+    let share = |case: &str| -> f64 {
+        let row = measured.lines().find(|line| line.starts_with(&format!("| {case}"))).unwrap();
+        row.split('|').nth(2).unwrap().trim().parse().unwrap()
+    };
+    let readme = read("README.md");
+    for (case, decimals) in [
+        ("scientific packages, pylayer, gzip 6, wheels: CPU", 0),
+        ("scientific packages, pylayer, gzip 6: CPU", 0),
+        ("29 packages, all known: CPU of bsdtar's", 1),
+        ("20 images of 60 wheels, `bazel build` from nothing: CPU", 0),
+    ] {
+        let figure = format!("**{:.decimals$} %**", share(case) * 100.0);
+        assert!(readme.contains(&figure), "{case}: README does not have {figure}");
+    }
+}

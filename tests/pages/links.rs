@@ -109,3 +109,23 @@ fn no_page_is_too_long() {
         assert!(lines <= most || !is_limited, "{page}: {lines} lines");
     }
 }
+
+#[test]
+fn files_that_contributors_are_sent_to_are_there() {
+    for (page, roots) in [
+        ("CONTRIBUTING.md", &["", "py/private"][..]),
+        ("ARCHITECTURE.md", &["", "src", "py/private"]),
+    ] {
+        let text = read(page);
+        let code = prose(&text).into_iter().flat_map(|line| line.split('`').skip(1).step_by(2));
+        let ends = [".rs", ".bzl", "/"];
+        let paths: Vec<&str> = code
+            .filter(|code| ends.iter().any(|end| code.ends_with(end)) && !code.contains(' '))
+            .collect();
+        assert!(paths.len() > 5, "{page}: {paths:?}");
+        for path in paths {
+            let is_there = roots.iter().any(|folder| root().join(folder).join(path).exists());
+            assert!(is_there, "{page}: there is no {path}");
+        }
+    }
+}

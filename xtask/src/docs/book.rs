@@ -70,7 +70,7 @@ fn redirected(text: &str, folder: &Path) -> String {
         new += "](";
         match resolved(folder, target) {
             Some(path) if !path.starts_with("docs") && target.starts_with("..") => {
-                new += &format!("{REPOSITORY}/{}", path.display());
+                new.extend([REPOSITORY, "/", &path.to_string_lossy()]);
             }
             _ => new += target,
         }

@@ -14,7 +14,7 @@ const HEAD: &str = "\
 
 <!-- Written by `cargo xtask docs` from the output of `pylayer help`. -->
 
-Arguments mean the same at a shell, in a file (`pylayer @FILE`, one argument a line), and in a
+Arguments mean the same at a shell, in a file (`pylayer @FILE`, one argument per line), and in a
 `WorkRequest` from Bazel. Write `--flag=value` or `--flag value`.
 
 `layer` and `segment` are in [Command line: layers](command-line-layers.md); `image`, `load`, `inspect`,
@@ -67,10 +67,11 @@ pub(super) fn page_of_images(project: &Project) -> Result<String> {
 }
 
 fn sections<'a>(worker: &Path, names: impl Iterator<Item = &'a str>) -> Result<String> {
-    names.fold(Ok(String::new()), |page, name| {
+    let section = |name| {
         let text = help(worker, Some(name))?;
-        Ok(page? + &format!("\n## pylayer {name}\n\n```text\n{}\n```\n", text.trim_end()))
-    })
+        Ok(format!("\n## pylayer {name}\n\n```text\n{}\n```\n", text.trim_end()))
+    };
+    names.map(section).collect()
 }
 
 fn help(worker: &Path, command: Option<&str>) -> Result<String> {

@@ -42,9 +42,9 @@ fn write(project: &Project, head: &str, files: &[&str]) -> Result<String> {
     let targets = files.iter().map(|name| format!("//py/tests/reference:{name}"));
     let mut build = bazel.building("build");
     build.args(targets).arg("--show_result=0");
-    let built = shell::output(&mut build)?;
-    if !built.status.success() {
-        return Err(failure(String::from_utf8_lossy(&built.stderr)));
+    let output = shell::output(&mut build)?;
+    if !output.status.success() {
+        return Err(failure(String::from_utf8_lossy(&output.stderr)));
     }
     let mut info = bazel.command("info");
     let folder = shell::capture(info.arg("bazel-bin").stderr(std::process::Stdio::null()))?;
@@ -109,7 +109,8 @@ fn attributes(rule: &Rule) -> Result<String> {
 }
 
 fn table(head: &str, rows: impl Iterator<Item = Result<String>>) -> Result<String> {
-    rows.fold(Ok(format!("\n{head}")), |table, row| Ok(table? + &row?))
+    let rows: String = rows.collect::<Result<_>>()?;
+    Ok(format!("\n{head}{rows}"))
 }
 
 fn default(mandatory: bool, default: &str) -> String {
