@@ -25,6 +25,7 @@ mod flight;
 pub mod gc;
 mod key;
 mod memory;
+mod source;
 mod store;
 mod verified;
 
@@ -37,7 +38,8 @@ use flight::Flights;
 pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
 use memory::Memory;
-use store::{Kind, Source, Store};
+use source::Source;
+use store::{Kind, Store};
 pub use verified::Verified;
 
 use crate::cancel::Waiter;

@@ -4,14 +4,17 @@ use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use pylayer::cli::{Action, Invocation, Startup};
 use pylayer::error::{Error, Fault, Result};
 use pylayer::fs;
 use pylayer::observe;
 use pylayer::service::Service;
-use signal_hook::consts::SIGXFSZ;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use worker_protocol::{CancelToken, Options};
 
 /// Requests performed at a time: Bazel sends no more to one process by default
@@ -44,10 +47,19 @@ fn run() -> Result<ExitCode> {
         Invocation::Once(startup, action) => {
             let _observer = observe::start(startup.log, startup.trace.as_deref())?;
             let makes_layer = matches!(*action, Action::Layer(_));
+            let leaves_files = makes_layer
+                || matches!(*action, Action::Image(_) | Action::Inspect(_) | Action::Segment(_));
             let service = if makes_layer { Service::once } else { Service::without_cache };
             let progress = observe::show_progress();
-            let answer = service(startup)?.perform(*action, &CancelToken::new())?;
+            let (service, cancel) = (service(startup)?, CancelToken::new());
+            let ended_by = if leaves_files { stop_when_ended(&cancel)? } else { Arc::default() };
+            let answer = service.perform(*action, &cancel);
             drop(progress);
+            if let Some(signal) = ended_by.get() {
+                // What was unpublished is gone; the process ends as it would have done at once.
+                drop(emulate_default_handler(*signal));
+            }
+            let answer = answer?;
             let mut notes = answer.notes;
             for (_, line) in &answer.warnings {
                 notes = format!("{notes}pylayer: warning: {line}\n");
@@ -57,6 +69,29 @@ fn run() -> Result<ExitCode> {
             Ok(if answer.differs { Fault::Input.exit_code().into() } else { printed })
         }
     }
+}
+
+/// Has an action stop, and remove what it has not published, when the user or the system ends the
+/// process; gives where the signal will be.
+fn stop_when_ended(cancel: &CancelToken) -> Result<Arc<OnceLock<i32>>> {
+    let cannot = |source| {
+        Error::new(Fault::Environment, "cannot handle the signals that end a process")
+            .because(source)
+    };
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+    let (cancel, ended_by) = (cancel.clone(), Arc::new(OnceLock::new()));
+    let first = ended_by.clone();
+    let wait = move || {
+        for signal in signals.forever() {
+            if first.set(signal).is_err() {
+                // Whoever asks twice does not want to wait.
+                drop(emulate_default_handler(signal));
+            }
+            cancel.abandon();
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(cannot)?;
+    Ok(ended_by)
 }
 
 fn work(startup: Startup) -> Result<ExitCode> {

@@ -282,8 +282,11 @@ fn a_layer_far_larger_than_the_rest_is_worth_a_warning() {
     assert!(log.starts_with("WARNING: merged.tar.gz is 60MB"), "{log}");
     folder.file("m50.json", b"{}");
     let arguments = ["check", "--output=log", "--layers=2", "--sources=one.tar.gz.sources"];
-    let rest = ["--sources=default.tar.gz.sources", "--metadata=m60.json", "--metadata=m50.json"];
-    let run = folder.run(&[&arguments[..], &rest].concat());
+    let run =
+        folder.run(&[&arguments[..], &["--metadata=m60.json", "--metadata=m50.json"]].concat());
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("not the metadata of a layer: `m50.json`"), "{}", run.stderr);
+    let run = folder.run(&["check", "--output=log", "--layers=2", "--metadata=m60.json"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("`--metadata=m60.json` follows no `--sources`"), "{}", run.stderr);
 }

@@ -26,7 +26,7 @@ def _add_unused(args, tier, groups, packages, of_image):
         format_each = "--absent-package=%s",
     )
 
-def check_image(ctx, tier, layers, groups, packages, segments):
+def check_image(ctx, tier, layers, measured, groups, packages, segments):
     """Makes the action that checks an image: Bazel runs it along with the build.
 
     Args:
@@ -34,6 +34,8 @@ def check_image(ctx, tier, layers, groups, packages, segments):
       tier: PyLayerTierInfo.
       layers: list of PyLayerBlobInfo: all of the image. None is read: what they
         hold is known from the lists of their sources.
+      measured: list of PyLayerBlobInfo: those of them that do not change with a source; their
+        metadata says how large they are.
       groups: from groups_of_image.
       packages: list of PyLayerPackageInfo: all of the image.
       segments: list of File: the packages that no group holds, compressed.
@@ -53,11 +55,14 @@ def check_image(ctx, tier, layers, groups, packages, segments):
         for flag in flags:
             args.add(limit, format = flag)
     _add_unused(args, tier, groups, packages, ctx.attr.groups.values())
-    sources = [layer.sources for layer in layers]
-    args.add_all(sources, format_each = "--sources=%s")
+    inputs = []
+    for layer in layers:
+        args.add(layer.sources, format = "--sources=%s")
+        inputs.append(layer.sources)
+        if layer in measured:
+            args.add(layer.metadata, format = "--metadata=%s")
+            inputs.append(layer.metadata)
     args.add_all(segments, format_each = "--segment=%s")
-    metadata = [layer.metadata for layer in layers]
-    args.add_all(metadata, format_each = "--metadata=%s")
     grouped = [package.segment for package in packages if package.group and not package.layers]
     args.add_all(grouped, format_each = "--grouped-segment=%s")
     run_worker(
@@ -65,7 +70,7 @@ def check_image(ctx, tier, layers, groups, packages, segments):
         args,
         mnemonic = MNEMONIC_CHECK,
         progress_message = "Checking the layers of %{label}",
-        inputs = depset(sources + segments + metadata + grouped),
+        inputs = depset(inputs + segments + grouped),
         outputs = [log],
     )
     return log

@@ -338,7 +338,7 @@ def py_image(
       created: the image's time, in seconds since 1970. Default: that of all files in a layer.
       tag: what the layout calls the image. Default: `latest`.
       repo_tags: what docker or podman are to call the image, such as `"example.com/app:v1"`. Default:
-        `<name>:latest`.
+        the target's name and `tag`.
       platform: label of the platform that the base and the layers are built for. Default: that of the
         build.
       oci_platform: `OS/ARCH[/VARIANT]`. It chooses among a base's images, and a base that is for

@@ -47,6 +47,7 @@ def _py_image_layer_impl(ctx):
     if squashed:
         layer, segments = squashed_layer(ctx, tier, roots, squashed, settings)
         layers.append(layer)
+    measured = list(layers)
     reserved = [launcher.destination for launcher in launchers.all] + [roots.runfiles + "/_repo_mapping"]
     layers.extend(group_layers(ctx, tier, own_roots, groups, shared, reserved, settings))
     contents = struct(
@@ -61,7 +62,7 @@ def _py_image_layer_impl(ctx):
     sources = default_layer(ctx, tier, own_roots, contents, settings)
     deps = [layer.blob for layer in layers]
     layers.append(sources)
-    log = check_image(ctx, tier, layers, groups, packages, segments)
+    log = check_image(ctx, tier, layers, measured, groups, packages, segments)
     return [
         DefaultInfo(files = depset([layer.blob for layer in layers])),
         OutputGroupInfo(

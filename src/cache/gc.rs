@@ -4,7 +4,9 @@
 //! that is being read stays readable until it is closed.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -216,32 +218,65 @@ fn collect(root: &Path, limit: u64, more: u64) -> u64 {
     before - total
 }
 
+/// The right to publish what was counted, until dropped. Nobody else publishes or collects
+/// meanwhile, so whoever collects next sees all that was counted.
+#[derive(Debug)]
+pub(super) struct Room(#[expect(dead_code, reason = "holds the lock")] Option<File>);
+
+/// How long is waited for another one's room, in milliseconds, before it is looked at again. That
+/// is long enough for a collection; a process that is stopped must hold up no others.
+const PAUSES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+impl Room {
+    /// Waits for the room, unless `impatient`; none where another process keeps it. Without locks,
+    /// as on some network file systems, or in a folder that cannot be written to, it is for all.
+    fn take(path: &Path, impatient: bool) -> Option<Self> {
+        let pauses = if impatient { &[][..] } else { &PAUSES };
+        for pause in pauses.iter().map(Some).chain([None]) {
+            match directory::try_lock_file(path) {
+                Ok(Some(file)) => return Some(Self(Some(file))),
+                Err(_) => return Some(Self(None)),
+                Ok(None) => {}
+            }
+            if let Some(pause) = pause {
+                thread::sleep(Duration::from_millis(*pause));
+            }
+        }
+        None
+    }
+}
+
 /// Adds what is about to be stored, in bytes, to what all processes have stored since the last
 /// collection, and collects if that is a good part of the limit, or the limit is another one than
-/// then.
+/// then. None where another process keeps the room.
 ///
 /// The sum is the length of a file, which has the limit at its start and then a byte for each block.
 /// So no process loses what another one adds.
-pub(super) fn tidy(root: &Path, limit: u64, stored: u64) {
+pub(super) fn make_room(root: &Path, limit: u64, stored: u64, impatient: bool) -> Option<Room> {
     let path = root.join("collected");
-    let known = Input::open(&path).ok().and_then(|mut file| {
+    let known = || {
+        let mut file = Input::open(&path).ok()?;
         let mut start = [0; 8];
         file.read_exact(&mut start).ok()?;
         let blocks = file.size() - start.len() as u64;
         (u64::from_le_bytes(start) == limit).then_some(blocks * store::BLOCK)
-    });
+    };
+    if stored == 0 && known().is_some() {
+        return Some(Room(None));
+    }
+    let taken = Room::take(&path, impatient)?;
     let good_part = limit / 20;
     let blocks = stored.min(good_part).div_ceil(store::BLOCK);
     let blocks = vec![0; usize::try_from(blocks).unwrap_or(0)];
-    match known.map(|sum| sum.saturating_add(stored)) {
-        Some(_) if stored == 0 => {}
+    match known().map(|sum| sum.saturating_add(stored)) {
         Some(sum) if sum < good_part => drop(directory::append(&path, &blocks)),
-        sum => {
+        _ => {
             directory::overwrite(&path, &[&limit.to_le_bytes()[..], &blocks].concat());
-            // What others have counted may not be there yet.
-            collect(root, limit, sum.unwrap_or(stored));
+            // A good part comes before the next collection.
+            collect(root, limit - good_part, stored);
         }
     }
+    Some(taken)
 }
 
 /// Adds to the counters. They are for people: a count lost in a crash is no loss.

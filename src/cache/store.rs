@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::entry::{self, Facts};
-use super::verified::{Look, Verified};
+use super::source::Source;
+use super::verified::Verified;
 use super::{FORMAT, Key, MissReason, gc};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
@@ -23,8 +24,10 @@ pub(super) struct Store {
     root: PathBuf,
     limit: u64,
     verified: Arc<Verified>,
-    /// Bytes stored by this process since it last collected.
+    /// Bytes stored by this process that the others do not know of yet.
     stored: AtomicU64,
+    /// Another process has kept the room to store anything for too long.
+    is_full: AtomicBool,
 }
 
 /// The kinds of files, each in a folder of its own.
@@ -134,7 +137,13 @@ impl Store {
         check(directory)?;
         let root = version_folder(directory);
         let verified = Arc::default();
-        Ok(Self { root, limit, verified, stored: AtomicU64::new(0) })
+        Ok(Self {
+            root,
+            limit,
+            verified,
+            stored: AtomicU64::new(0),
+            is_full: AtomicBool::new(false),
+        })
     }
 
     /// A segment's facts and where its bytes are.
@@ -148,11 +157,8 @@ impl Store {
             let blob = place(&self.root, Kind::Blob, &hex(&facts.blob));
             let blob = Some(blob).filter(|blob| is_private(blob))?;
             let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
-            let (root, key, verified) = (self.root.clone(), *key, self.verified.clone());
-            let (blob, left) = (facts.blob, facts.size());
-            let look = verified.look(&blob, input.stamp());
-            let look = look.map(|look| (look, blake3::Hasher::new()));
-            Some((facts, Source { input, root, key, verified, blob, left, look }))
+            let source = Source::new(input, &self.root, *key, &self.verified, &facts);
+            Some((facts, source))
         });
         let Some(found) = found else {
             self.remove(key);
@@ -193,8 +199,10 @@ impl Store {
         }
         // It is counted, and has its room, before it is there: a process may be killed in between.
         let stored = self.stored.fetch_add(size, Ordering::Relaxed) + size;
-        if stored > self.limit / 160 {
-            self.tidy();
+        let room = (stored > self.limit / 1600).then(|| self.room());
+        if matches!(room, Some(None)) {
+            self.stored.fetch_sub(size, Ordering::Relaxed);
+            return;
         }
         let name = hex(&facts.blob);
         drop(publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
@@ -235,8 +243,19 @@ impl Store {
     /// Says what this process stores, and collects if all together have stored a good part of what
     /// the cache may hold.
     pub(super) fn tidy(&self) {
+        drop(self.room());
+    }
+
+    /// Does so, and gives the room to publish what was counted, unless another process keeps it.
+    fn room(&self) -> Option<gc::Room> {
         let stored = self.stored.swap(0, Ordering::Relaxed);
-        gc::tidy(&self.root, self.limit, stored);
+        let impatient = self.is_full.load(Ordering::Relaxed);
+        let room = gc::make_room(&self.root, self.limit, stored, impatient);
+        self.is_full.store(room.is_none(), Ordering::Relaxed);
+        if room.is_none() {
+            self.stored.fetch_add(stored, Ordering::Relaxed);
+        }
+        room
     }
 }
 
@@ -276,51 +295,11 @@ fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     output.publish_as(target)
 }
 
-/// A blob that is being read: it stays readable even if it is collected meanwhile.
-#[derive(Debug)]
-pub(super) struct Source {
-    input: Input,
-    root: PathBuf,
-    key: Key,
-    verified: Arc<Verified>,
-    blob: [u8; 32],
-    left: u64,
-    /// The blob's hash so far, if it has to be looked at.
-    look: Option<(Look, blake3::Hasher)>,
-}
-
-impl Source {
-    /// Reads the next bytes; gives how many: none at the end, or where they cannot be read.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.input.read(&mut buffer[..want]).unwrap_or(0);
-        if let Some((_, hash)) = &mut self.look {
-            hash.update(&buffer[..read]);
-        }
-        self.left -= read as u64;
-        read
-    }
-
-    /// Whether all was read and is as it was stored; if not, the segment is removed.
-    pub(super) fn finish(self) -> bool {
-        let Self { root, key, verified, blob, left, look, .. } = self;
-        let intact = left == 0
-            && look.is_none_or(|(look, hash)| {
-                let found = *hash.finalize().as_bytes();
-                verified.add(found, look);
-                found == blob
-            });
-        if !intact {
-            remove(&root, &key);
-        }
-        intact
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cache::KeyBuilder;
+    use crate::cache::verified::Look;
     use std::time::{Duration, UNIX_EPOCH};
 
     /// Whether the segment's bytes are given out.

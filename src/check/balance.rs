@@ -21,7 +21,7 @@ struct Metadata {
     size: u64,
 }
 
-/// Warns of a layer that is larger than the limit, and than all others together.
+/// Warns of a layer that is larger than the limit, and than all others together whose size is known.
 ///
 /// A layer that holds a part of a package is as small as a tier can make it, and so is one without
 /// packages: nothing is said of those.
@@ -30,16 +30,14 @@ pub(super) fn balance(
     packages: &[Package],
     found: &mut Findings,
 ) -> Result<()> {
-    if request.metadata.len() < 2 || request.metadata.len() != request.sources.len() {
+    let sizes = request.metadata.iter().map(|(layer, file)| Ok((size(file)?, *layer)));
+    let sizes = sizes.collect::<Result<Vec<(u64, usize)>>>()?;
+    let all = sizes.iter().fold(0, |sum: u64, (size, _)| sum.saturating_add(*size));
+    let Some(&(size, layer)) = sizes.iter().max() else { return Ok(()) };
+    if sizes.len() < 2 || size <= request.limits.layer || size <= all - size {
         return Ok(());
     }
-    let sizes = request.metadata.iter().map(size).collect::<Result<Vec<u64>>>()?;
-    let all = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
-    let largest = sizes.iter().zip(&request.sources).max_by_key(|(size, _)| **size);
-    let Some((&size, sources)) = largest else { return Ok(()) };
-    if size <= request.limits.layer || size <= all - size {
-        return Ok(());
-    }
+    let sources = &request.sources[layer];
     let bytes = fs::read(sources.full(), LIST)?;
     let lines = || bytes.split(|&byte| byte == b'\n');
     let is_part = lines().any(|line| line.starts_with(b"--include="));
@@ -52,7 +50,7 @@ pub(super) fn balance(
     }
     let list = sources.typed().file_name().unwrap_or_default().display().to_string();
     found.warnings.push(format!(
-        "{} is {} compressed, and all other layers together are {}: whoever pulls the image waits \
+        "{} is {} compressed, and all other layers of packages together are {}: whoever pulls the image waits \
          for it, as layers are fetched side by side.",
         list.strip_suffix(".sources").unwrap_or(&list),
         mb(size),

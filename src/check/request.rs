@@ -42,8 +42,8 @@ pub struct CheckRequest {
     pub limits: Limits,
     /// For each layer, a file with the arguments that name its sources.
     pub sources: Vec<SourcePath>,
-    /// For each layer, in the same order, its metadata; empty: sizes are not known.
-    pub metadata: Vec<SourcePath>,
+    /// Layers whose size is known: the number of their sources' file, and their metadata.
+    pub metadata: Vec<(usize, SourcePath)>,
     /// Groups that the tier or the image has; only told if there are unknown ones.
     pub known_groups: Vec<String>,
     /// Groups that the tier compresses, and neither the tier nor the image has.
@@ -148,10 +148,15 @@ const IMAGE: &[Row] = &[
     Row::new(
         "metadata",
         "FILE",
-        "What `pylayer layer --metadata` wrote: a layer that is far larger than the rest is worth a \
-         warning; given once a layer, in the order of --sources",
-        |partial, _, path| {
-            partial.request.metadata.push(SourcePath::new(&partial.request.base, path));
+        "What `pylayer layer --metadata` wrote of the layer of the --sources before it: one that is \
+         far larger than all others with metadata is worth a warning",
+        |partial, flag, path| {
+            let request = &mut partial.request;
+            let layer = request.sources.len().checked_sub(1).ok_or_else(|| {
+                let what = format!("`--{flag}={}` follows no `--sources`", path.display());
+                Error::usage(what).hint(CHECK.hint())
+            })?;
+            request.metadata.push((layer, SourcePath::new(&request.base, path)));
             Ok(())
         },
     ),

@@ -146,20 +146,24 @@ pub fn read_progress(path: &Path) -> Option<u64> {
 
 /// Takes the lock at `path`; none if somebody holds it.
 pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
-    let open = || {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600).custom_flags(NONBLOCK);
-        options.open(path)
-    };
-    let file = open().or_else(|error| {
-        match path.parent() {
-            Some(folder) if error.kind() == io::ErrorKind::NotFound => create_private(folder)?,
-            _ => return Err(error),
+    let file = match (try_lock_file(path), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            create_private(folder)?;
+            try_lock_file(path)?
         }
-        open()
-    })?;
+        (tried, _) => tried?,
+    };
+    Ok(file.map(|file| Lock { file, path: path.to_owned(), progress: 0 }))
+}
+
+/// Opens the file at `path`, which is made if need be, and locks it until it is closed; none if
+/// somebody holds it.
+pub fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(NONBLOCK);
+    let file = options.open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { file, path: path.to_owned(), progress: 0 })),
+        Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }

@@ -27,7 +27,7 @@ fn libraries(of: &[PathBuf], own: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The interpreter's folder in an unpacked image.
-fn python(root: &Path) -> PathBuf {
+pub(crate) fn python(root: &Path) -> PathBuf {
     repository(&root.join("app.runfiles"), "python").unwrap()
 }
 
@@ -64,7 +64,7 @@ fn plain_layer(folder: &Path, name: &str) -> Layer {
 
 /// A base image: `env`, the C library, and the folders that everybody expects. Gives the folders
 /// that have libraries, too.
-fn base(folder: &Path, unpacked: &Path) -> (Layer, BTreeSet<PathBuf>) {
+pub(crate) fn base(folder: &Path, unpacked: &Path) -> (Layer, BTreeSet<PathBuf>) {
     let root = folder.join("base");
     let put = |from: &Path, to: &Path| {
         let place = root.join(to.strip_prefix("/").unwrap());

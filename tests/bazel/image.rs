@@ -107,17 +107,22 @@ pub(crate) fn layout(layers: &[Layer], folder: &Path) {
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
 }
 
-/// skopeo and umoci make a root of the folder `layout`: `bundle/rootfs`. Debian 12's umoci knows no
+/// skopeo and umoci make a root of the image `layout:test`: `bundle/rootfs`.
+pub(crate) fn umoci(folder: &Path, options: &[&str]) {
+    unpack_image(folder, "oci:layout:test", options);
+}
+
+/// skopeo and umoci make a root of an image: `bundle/rootfs` in `folder`. Debian 12's umoci knows no
 /// zstd; skopeo makes gzip of it, and so must have read it. Both compare what they read with the
 /// digests.
-pub(crate) fn umoci(folder: &Path, options: &[&str]) {
+pub(crate) fn unpack_image(folder: &Path, image: &str, options: &[&str]) {
     succeed(Command::new("skopeo").current_dir(folder).args([
         "--insecure-policy",
         "copy",
         "--quiet",
         "--dest-compress",
         "--dest-compress-format=gzip",
-        "oci:layout:test",
+        image,
         "oci:copy:test",
     ]));
     let mut umoci = Command::new("umoci");

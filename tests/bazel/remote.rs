@@ -6,9 +6,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use xtask::bazel::Build;
+use xtask::bazel::{Bazel, Build};
 use xtask::sid::Remote;
 
+use crate::image::succeed;
 use crate::scene::{MNEMONICS, Scene, assert_same, bazel, build, bytes};
 
 /// What an executor needs; it is part of an action's key in the cache.
@@ -22,6 +23,7 @@ fn by_executor(remote: &Remote) -> Vec<String> {
         // Only our actions: the example's wheels are installed by this machine's Python.
         "--spawn_strategy=local".to_owned(),
         "--strategy=PyImageLayerValidate=remote".to_owned(),
+        "--strategy=PyImage=remote".to_owned(),
     ];
     flags.extend(MNEMONICS.map(|mnemonic| format!("--strategy={mnemonic}=remote")));
     flags
@@ -46,6 +48,7 @@ fn executors_and_caches_give_the_bytes_of_a_worker_and_spare_all_work() {
     let scene = Scene::example();
     scene.forget();
     let expected = bytes(&scene.build(&[]).layers);
+    let expected_image = image(&scene.bazel, &[]);
     let mut remote = Remote::start().unwrap();
 
     let other = bazel(&scene.workspace).with_output_base("remote");
@@ -55,6 +58,9 @@ fn executors_and_caches_give_the_bytes_of_a_worker_and_spare_all_work() {
     let executed = build(&other, &strings(&by_executor(&remote)));
     assert_eq!(runners(&executed, &MNEMONICS), ["remote"], "{}", executed.said);
     assert_same(&bytes(&executed.layers), &expected, "by an executor");
+    let download = ["--remote_download_all".to_owned()];
+    let options = [by_executor(&remote), download.into()].concat();
+    assert!(image(&other, &strings(&options)) == expected_image, "the image by an executor");
 
     // A machine that only shares the cache: what is made there is taken, and no package compressed.
     let cache = format!("--remote_cache={}", remote.address());
@@ -88,6 +94,12 @@ fn executors_and_caches_give_the_bytes_of_a_worker_and_spare_all_work() {
     let recovered = build(&other, &[]);
     assert_same(&bytes(&recovered.layers), &expected, "after the servers died");
     assert_eq!(found(&output_base, ".pylayer-*"), "");
+}
+
+/// Builds the example's image; gives its index, which has the manifest's digest.
+fn image(bazel: &Bazel, options: &[&str]) -> Vec<u8> {
+    succeed(bazel.building("build").arg("//:webapi").args(options));
+    fs::read(bazel.bin().unwrap().join("webapi/index.json")).unwrap()
 }
 
 /// The files of such names among a build's outputs.

@@ -15,7 +15,7 @@ fn rules_img_knows_layers_by_their_metadata() {
     let scene = Scene::copy("tests/bazel/rules_img", "rules_img");
     let mut build = scene.bazel.building("build");
     succeed(build.args(["//:image", "//:layers"]));
-    let bin = scene.bin();
+    let bin = scene.bazel.bin().unwrap();
     let read = |name: &str| fs::read_to_string(bin.join(name)).unwrap();
     let facts: Vec<Value> = serde_json::from_str(&read("image.facts.json")).unwrap();
     let told = serde_json::Deserializer::from_str(&read("image.manifest"))

@@ -6,8 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xtask::bazel::{Action, Bazel, Build, Layer};
 
-use crate::support::Run;
-
 /// The mnemonics of all actions that make layers, or parts of them.
 pub(crate) const MNEMONICS: [&str; 4] =
     ["PyImageSegment", "PyImagePkgLayer", "PyImageMergedLayer", "PyImageLayer"];
@@ -81,13 +79,6 @@ impl Scene {
         let folder = self.bazel.output_base().unwrap().join("bazel-workers");
         let logs = fs::read_dir(folder).unwrap().map(|log| name(&log.unwrap().path()));
         logs.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "log")).collect()
-    }
-
-    /// The folder of the target configuration's outputs, `bazel-bin`.
-    pub(crate) fn bin(&self) -> PathBuf {
-        let run = Run::of(self.bazel.command("info").arg("bazel-bin"));
-        assert_eq!(run.code, 0, "{}", run.stderr);
-        PathBuf::from(run.stdout.trim())
     }
 
     /// The folder of a repository that a module extension has made.

@@ -22,7 +22,7 @@ use crate::scene::{Scene, bazel};
 use crate::support::{Run, sha256sum};
 
 /// Several requests at once, whatever the machine.
-const SIDE_BY_SIDE: [&str; 2] = ["--jobs=6", "--local_cpu_resources=6"];
+const SIDE_BY_SIDE: [&str; 2] = ["--jobs=6", "--local_resources=cpu=6"];
 
 /// What has not happened by now will not.
 const FOREVER: Duration = Duration::from_secs(120);

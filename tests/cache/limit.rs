@@ -43,24 +43,70 @@ fn run(folder: &Folder, size: &str, arguments: &[String]) {
     assert_eq!((run.code, &*run.stderr), (0, ""));
 }
 
-#[test]
-fn one_request_of_many_segments_does_not_overshoot_the_limit() {
-    let (folder, arguments) = packages(0..16);
-    let (cache, is_over) = (folder.path().join("cache"), AtomicBool::new(false));
-    let peak = thread::scope(|scope| {
+/// The most bytes of the disk that a folder takes while something happens.
+fn peak(cache: &Path, happen: impl FnOnce()) -> u64 {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let mut peak = 0;
             while !is_over.load(Ordering::Relaxed) {
-                peak = on_disk(&cache).max(peak);
+                peak = on_disk(cache).max(peak);
             }
             peak
         });
-        run(&folder, LIMIT, &arguments);
+        happen();
         is_over.store(true, Ordering::Relaxed);
         watcher.join().unwrap()
+    })
+}
+
+#[test]
+fn one_request_of_many_segments_does_not_overshoot_the_limit() {
+    let (folder, arguments) = packages(0..16);
+    let cache = folder.path().join("cache");
+    let peak = peak(&cache, || run(&folder, LIMIT, &arguments));
+    assert!(peak <= (4 << 20) * 21 / 20, "the cache took {peak} bytes of 4 MiB");
+    assert!(on_disk(&cache) > 1 << 20, "nothing is stored");
+}
+
+#[test]
+fn processes_do_not_overshoot_the_limit_together() {
+    let (folder, arguments) = packages(0..16);
+    let cache = folder.path().join("cache");
+    let peak = peak(&cache, || {
+        thread::scope(|scope| {
+            for process in 0..6 {
+                // Other segments in each of them.
+                let mut arguments = arguments.clone();
+                arguments[1] = format!("--output=out{process}");
+                arguments.push(format!("--mtime={process}"));
+                let folder = &folder;
+                scope.spawn(move || run(folder, LIMIT, &arguments));
+            }
+        });
     });
     assert!(peak <= (4 << 20) * 21 / 20, "the cache took {peak} bytes of 4 MiB");
     assert!(on_disk(&cache) > 1 << 20, "nothing is stored");
+}
+
+#[test]
+fn a_process_that_stops_while_it_stores_holds_up_no_other() {
+    let (folder, arguments) = packages(0..1);
+    run(&folder, LIMIT, &arguments);
+    let cache = folder.path().join("cache");
+    let before = on_disk(&cache);
+    let stopped = fs::File::open(cache.join(format!("v{FORMAT}/collected"))).unwrap();
+    stopped.lock().unwrap();
+    let (other, arguments) = packages(1..3);
+    fs::rename(&cache, other.path().join("cache")).unwrap();
+    // The answer is right, and nothing is stored, for nobody knows what there is room for.
+    run(&other, LIMIT, &arguments);
+    let cache = other.path().join("cache");
+    let small = 64 << 10;
+    assert!(on_disk(&cache) < before + small, "{} bytes", on_disk(&cache));
+    drop(stopped);
+    run(&other, LIMIT, &arguments);
+    assert!(on_disk(&cache) > before + small, "nothing is stored");
 }
 
 #[test]

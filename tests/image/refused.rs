@@ -133,3 +133,32 @@ fn bases_that_are_no_image() {
     let run = attempt(&folder, "refused", &["--base=base"]);
     assert_eq!((run.code, run.stderr.contains("2.0.0")), (1, true), "{}", run.stderr);
 }
+
+#[test]
+fn an_image_that_is_interrupted_leaves_nothing() {
+    use std::os::unix::process::ExitStatusExt as _;
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let folder = Folder::new();
+        // Its blob is copied for as long as it takes to end the process.
+        let blob = fs::File::create(folder.path().join("layer")).unwrap();
+        blob.set_len(16 << 30).unwrap();
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let metadata = serde_json::json!({
+            "mediaType": "application/vnd.oci.image.layer.v1.tar",
+            "digest": digest, "size": 16_u64 << 30, "diff_id": digest,
+        });
+        folder.file("layer.json", metadata.to_string().as_bytes());
+        let arguments = ["image", "--output=out", "--layer=layer", "--metadata=layer.json"];
+        let mut child = folder.command(&arguments).spawn().unwrap();
+        while folder.names().len() == 2 {
+            std::thread::yield_now();
+        }
+        let child_id = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(child_id, signal).unwrap();
+        let status = child.wait().unwrap();
+        // Where blocks are shared it may be done before the signal.
+        assert!(status.success() || status.signal() == Some(signal.as_raw()), "{status}");
+        let left = folder.names().into_iter().filter(|name| name.starts_with(".pylayer-"));
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+    }
+}

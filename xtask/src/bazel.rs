@@ -192,6 +192,11 @@ impl Bazel {
         Ok(PathBuf::from(self.quietly("info", &["output_base"])?.trim()))
     }
 
+    /// Where the outputs of the target configuration are: `bazel-bin`.
+    pub fn bin(&self) -> Result<PathBuf> {
+        Ok(PathBuf::from(self.quietly("info", &["bazel-bin"])?.trim()))
+    }
+
     fn quietly(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let mut command = self.command(name);
         let output = shell::output(command.args(arguments))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the example's layers, made, unpacked, run, and made again.
+//! `cargo xtask demo`: the example's layers, made, made again, and shared; and their image, which runs.
 
 mod without_bazel;
 
@@ -21,8 +21,12 @@ use crate::{install, sid, ui, workspace};
 /// What a demo needs of the machine.
 const NEEDS: &[install::Need] = &[install::CC, install::PYTHON, install::PIP, install::ZSTD];
 
-/// The image that is unpacked and run.
-const IMAGE: &str = "//:image";
+/// The layers that are made again and again.
+const LAYERS: &str = "//:image";
+
+/// The image of them, and its name.
+const IMAGE: &str = "//:webapi";
+const IMAGE_NAME: &str = "webapi";
 
 /// What is changed for the second build, and into what.
 const CHANGE: (&str, &str, &str) = (
@@ -53,24 +57,19 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 
     ui::heading("first build: wheels are fetched and installed, and all layers are made");
     let mut cache = CacheLog::new(&worker, bazel.output_base()?.join("pylayer"));
-    let first = build(&bazel, IMAGE, &shared_cache)?;
+    let first = build(&bazel, LAYERS, &shared_cache)?;
     cache.after("first")?;
     // Read now: the builds that follow write the same files.
     let digests = digests(&first.layers)?;
-    let root = folder.join("root");
-    ui::heading(format_args!("tar unpacks the layers in order into {}", root.display()));
-    let contents = unpack(&first.layers, &root)?;
-    ui::heading("the application, run from there with --self-check");
-    self_check(&root)?;
 
     ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
     change(&copy)?;
-    let second = build(&bazel, IMAGE, &shared_cache)?;
+    let second = build(&bazel, LAYERS, &shared_cache)?;
     cache.after("second: one line changed")?;
     let changed = self::digests(&second.layers)?;
     ui::heading("third build: after `bazel clean`, which also ends the worker");
     bazel.clean()?;
-    let third = build(&bazel, IMAGE, &shared_cache)?;
+    let third = build(&bazel, LAYERS, &shared_cache)?;
     cache.after("third: after `bazel clean`")?;
     if self::digests(&third.layers)? != changed {
         return Err(failure("the third build's layers are not those of the second"));
@@ -89,13 +88,17 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     ui::heading("a second machine: another output base, which shares Bazel's own cache");
     let other = Bazel::new(&copy, &folder.join("other-machine"), &worker)?.shown();
     forget(&other)?;
-    let elsewhere = build(&other, IMAGE, &shared_cache)?;
+    let elsewhere = build(&other, LAYERS, &shared_cache)?;
     if elsewhere.actions.iter().any(|action| action.is_segment() && action.runner == "worker") {
         return Err(failure("the second machine compressed a package that the first one had"));
     }
     if self::digests(&elsewhere.layers)? != changed {
         return Err(failure("the second machine's layers are not those of the first"));
     }
+
+    ui::heading("the image of these layers, and a page of what is in it");
+    let (image, page) = self::image(&bazel, &shared_cache, &folder)?;
+    let contents = run_image(&image, &third.layers, &folder.join("root"), self_check)?;
 
     ui::heading("what was built");
     let builds = [&first, &second, &third];
@@ -106,8 +109,43 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     ui::print(format_args!("{}\n", cache.table));
     ui::heading("what the two images share");
     ui::print(shared);
+    show_image(&image, &page);
     ui::done(format_args!("demo: {}", ui::seconds(start.elapsed())));
     Ok(())
+}
+
+/// Builds the image and its page, which is copied to `folder`; gives their paths.
+fn image(bazel: &Bazel, option: &str, folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let start = Instant::now();
+    let mut build = bazel.building("build");
+    shell::run(build.args([IMAGE, "--output_groups=+report", "--show_result=0", option]))?;
+    ui::done(ui::seconds(start.elapsed()));
+    let bin = bazel.bin()?;
+    let name = format!("{IMAGE_NAME}.html");
+    let page = folder.join(&name);
+    fs::copy(bin.join(&name), &page).context(page.display())?;
+    Ok((bin.join(IMAGE_NAME), page))
+}
+
+/// Unpacks an image's layers from its layout, and runs the application from there.
+fn run_image(
+    image: &Path,
+    layers: &[Layer],
+    root: &Path,
+    self_check: impl FnOnce(&Path) -> Result<()>,
+) -> Result<Vec<(Layer, Contents, u64)>> {
+    ui::heading(format_args!("tar unpacks the image's layers in order into {}", root.display()));
+    let contents = unpack(image, layers, root)?;
+    ui::heading("the application, run from there with --self-check");
+    self_check(root)?;
+    Ok(contents)
+}
+
+/// Says where the image is, and where to look at it.
+fn show_image(image: &Path, page: &Path) {
+    ui::heading("the image");
+    ui::say(format_args!("an OCI image layout: {}", image.display()));
+    ui::say(format_args!("what is in it, for a browser: {}", page.display()));
 }
 
 /// Shows what can be shown without a Bazel.
@@ -232,13 +270,14 @@ fn digests(layers: &[Layer]) -> Result<Vec<String>> {
     digests.collect()
 }
 
-fn unpack(layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Contents, u64)>> {
+fn unpack(image: &Path, layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Contents, u64)>> {
     fresh(root)?;
     let mut seen = BTreeSet::new();
     let mut unpacked = Vec::new();
-    for layer in layers {
-        let size = fs::metadata(&layer.blob).context(layer.blob.display())?.len();
-        let contents = blob::unpack(&layer.blob, root)?;
+    for (layer, digest) in layers.iter().zip(digests(layers)?) {
+        let blob = image.join("blobs").join(digest.replace(':', "/"));
+        let size = fs::metadata(&blob).context(blob.display())?.len();
+        let contents = blob::unpack(&blob, root)?;
         for destination in &contents.destinations {
             if !seen.insert(destination.clone()) {
                 return Err(failure(format!("{destination} is in two layers")));

@@ -48,6 +48,7 @@ needs! {
     GIT: "git", ["git"], || has("git");
     // buildifier comes through npm, if it is not there.
     NPM: "npm", ["nodejs", "npm"], || has("buildifier") || has("npm");
+    PODMAN: "podman", ["podman"], || has("podman");
     PYTHON: "Python", ["python3"], || has("python3");
     PIP: "pip", ["python3-pip"], has_pip;
     SKOPEO: "skopeo", ["skopeo"], || has("skopeo");

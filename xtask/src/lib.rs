@@ -49,7 +49,7 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask wheels                    layers of 40 real wheels against what was installed
        cargo xtask fuzz [--seconds=N] [TARGET...]
                                              the fuzz targets, each for 20 seconds
-       cargo xtask demo [--without-bazel]    builds the layers of examples/webapi, and shows them;
+       cargo xtask demo [--without-bazel]    builds the image of examples/webapi, and shows its layers;
                                              where there is no Bazel, by the worker alone
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
                                              docs/explanation/performance.md
@@ -59,7 +59,8 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
                                              day: the model of docs/explanation/scale.md
        cargo xtask docs                      writes the reference pages that come from the sources,
                                              and the site: target/book
-       cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
+       cargo xtask record [NAME...] [--script=FOLDER]
+                                             records the sessions of tests/replay from Bazel, or makes
                                              a worker that records what you do to a folder
        cargo xtask replay FILE [--worker=PATH] [--pieces=BYTES] [--order=SEED] [--cut=BYTES]
                                              replays a session, and says what went wrong
@@ -187,9 +188,10 @@ fn docs(mut parser: lexopt::Parser) -> Result<()> {
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<()> {
-    let mut folder = None;
+    let (mut folder, mut names) = (None, Vec::new());
     while let Some(argument) = parser.next()? {
         match argument {
+            Value(name) => names.push(name.string()?),
             Long("script") => folder = Some(PathBuf::from(parser.value()?)),
             other => return Err(other.unexpected().into()),
         }
@@ -197,7 +199,7 @@ fn record(mut parser: lexopt::Parser) -> Result<()> {
     let project = Project::find()?;
     let Some(folder) = folder else {
         install::all(&[install::CC])?;
-        return session::record::run(&project);
+        return session::record::run(&project, &names);
     };
     let script = session::tee::script(&folder, &project.worker()?)?;
     ui::print(format_args!(

@@ -98,6 +98,7 @@ const STEPS: &[Step] = &[
             install::CC,
             install::PYTHON,
             install::PIP,
+            install::PODMAN,
             install::SKOPEO,
             install::UMOCI,
             install::ZSTD,

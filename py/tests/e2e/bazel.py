@@ -19,7 +19,14 @@ BAZEL = shlex.split(os.environ.get("BAZEL", "bazel"))
 MODULE_COMMANDS = ("aquery", "build", "clean", "cquery", "info")
 
 # Two cores send two requests at once, otherwise.
-FLAGS = ["--jobs=6", "--local_cpu_resources=6", "--color=no", "--curses=no", "--show_progress_rate_limit=60"]
+FLAGS = ["--jobs=6", "--local_resources=cpu=6", "--color=no", "--curses=no", "--show_progress_rate_limit=60"]
+
+
+def repository(extension: str, name: str) -> str:
+    """What Bazel calls a repository that an extension of this workspace's makes: Bazel 8 has other names."""
+    version = subprocess.run([*BAZEL, "--version"], check=True, capture_output=True, text=True).stdout
+    major = int(re.search(r"^bazel (\d+)", version, re.MULTILINE)[1])
+    return f"+{extension}+{name}" if major >= 8 else f"_main~{extension}~{name}"
 
 
 # Names that shells, argument files, and archives have got wrong before. They are

@@ -9,12 +9,14 @@ import tempfile
 import unittest
 from collections.abc import Iterator
 
-from bazel import REPOSITORY, Workspace
+from bazel import REPOSITORY, Workspace, repository
 from image import Image, runfiles
 
-# What Bazel calls the main repository, and the one with a binary of somebody else.
+# What Bazel calls the main repository, one with a binary of somebody else, and others.
 WORKSPACE = "_main"
-OTHER = "_main~_repo_rules~other"
+OTHER = repository("_repo_rules", "other")
+PYTHON = repository("_repo_rules", "python_runtime")
+MARKUPSAFE = repository("pypi", "pypi_311_markupsafe")
 IMAGES = [
     "app",
     "server",

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import tempfile
 
-from built import OTHER, WORKSPACE, Built
+from built import MARKUPSAFE, OTHER, PYTHON, WORKSPACE, Built
 
 # The command that runs a program where Bazel's Python is: words as a shell takes them.
 RUN = shlex.split(os.environ.get("E2E_RUN", ""))
@@ -94,8 +94,8 @@ class Contents(Built):
         self.assertEqual(
             {member.name: member.linkname for member in members if member.issym()},
             {
-                f"{venv}/bin/python3": "../../../../_main~_repo_rules~python_runtime/bin/python3",
-                f"{venv}/lib/python3.11/site-packages/markupsafe": "../../../../../../_main~pypi~pypi_311_markupsafe/site-packages/markupsafe",
+                f"{venv}/bin/python3": f"../../../../{PYTHON}/bin/python3",
+                f"{venv}/lib/python3.11/site-packages/markupsafe": f"../../../../../../{MARKUPSAFE}/site-packages/markupsafe",
             },
         )
 
@@ -177,7 +177,7 @@ class Contents(Built):
         def files(layer: str) -> list[str]:
             return sorted(place.split("/site-packages/")[-1].removeprefix("app.runfiles/") for place in app.layer(layer).places())
 
-        self.assertEqual(files("interpreter_layer"), [f"_main~_repo_rules~python_runtime/{name}" for name in ("bin/python3", "bin/python3.11", "lib/os.py")])
+        self.assertEqual(files("interpreter_layer"), [f"{PYTHON}/{name}" for name in ("bin/python3", "bin/python3.11", "lib/os.py")])
         # util.py matches both groups' patterns: it is in the first one, by name.
         self.assertEqual(files("split_pip_layer_split_code"), ["split/__init__.py", "split/lib/util.py"])
         self.assertEqual(files("split_pip_layer_split_lib"), ["split/lib/libsplit.so", "split/lib/libsplit.so.1"])

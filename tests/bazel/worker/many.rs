@@ -41,7 +41,7 @@ fn more_requests_than_cores_and_slots_are_all_answered() {
         }
         // Workers of the rows before would be counted, too.
         layers.scene.bazel.shut_down().unwrap();
-        let options = [&["--jobs=24", "--local_cpu_resources=24"], options].concat();
+        let options = [&["--jobs=24", "--local_resources=cpu=24"], options].concat();
         layers.build(&targets, &options);
         let workers = layers.workers();
         assert!((1..=processes).contains(&workers.len()), "{options:?}: {workers:?}");

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use worker_protocol::messages::{Input, WorkRequest};
 
-use super::{CHANGE, CacheLog, change, digests, self_checked, table, unpack};
+use super::{
+    CHANGE, CacheLog, IMAGE_NAME, change, digests, run_image, self_checked, show_image, table,
+};
 use crate::bazel::{Action, Build, Layer};
 use crate::client::{self, Client};
 use crate::project::{Project, fresh};
@@ -50,11 +52,6 @@ pub(super) fn run(project: &Project, worker: &Path, why: &Failure) -> Result<()>
     let first = build(&mut client, &requests)?;
     log.after("first")?;
     let before = digests(&first.layers)?;
-    let root = folder.join("root");
-    ui::heading(format_args!("tar unpacks the layers in order into {}", root.display()));
-    let contents = unpack(&first.layers, &root)?;
-    ui::heading("the application, run from there with --self-check");
-    self_check(&root, &packages, &python)?;
 
     ui::heading(format_args!("second build: one line of {} has changed", CHANGE.0));
     change(&copy)?;
@@ -74,6 +71,12 @@ pub(super) fn run(project: &Project, worker: &Path, why: &Failure) -> Result<()>
         return Err(failure("the third build's layers are not those of the second"));
     }
 
+    ui::heading("the image of these layers, and a page of what is in it");
+    let (image, page) = self::image(worker, &folder, &third.layers)?;
+    let contents = run_image(&image, &third.layers, &folder.join("root"), |root| {
+        self_check(root, &packages, &python)
+    })?;
+
     ui::heading("what was built");
     ui::print(table(&contents, &before, &after, &[&first, &second, &third]));
     ui::print(format_args!("\nFirst, second, third: the time until the answer.\n\n{}", log.table));
@@ -81,8 +84,23 @@ pub(super) fn run(project: &Project, worker: &Path, why: &Failure) -> Result<()>
         "\nNot shown without Bazel: the rules, which find a binary's packages and divide them into \
          layers; the interpreter's layer; and layers that images share.\n",
     );
+    show_image(&image, &page);
     ui::done(format_args!("demo without Bazel: {}", ui::seconds(start.elapsed())));
     Ok(())
+}
+
+/// Has the worker's program make the image and its page; gives their paths.
+fn image(worker: &Path, folder: &Path, layers: &[Layer]) -> Result<(PathBuf, PathBuf)> {
+    let image = folder.join(IMAGE_NAME);
+    let page = folder.join(format!("{IMAGE_NAME}.html"));
+    let mut command = Command::new(worker);
+    command.arg("image").arg("--output").arg(&image).arg("--report").arg(&page);
+    command.args(["--entrypoint=python3", "--entrypoint=/app.runfiles/_main/app/main.py"]);
+    for layer in layers {
+        command.arg("--layer").arg(&layer.blob).arg("--metadata").arg(&layer.metadata);
+    }
+    shell::run(&mut command)?;
+    Ok((image, page))
 }
 
 /// Fetches the example's wheels and installs them as its rules do.

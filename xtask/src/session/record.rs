@@ -125,6 +125,29 @@ const SCENES: &[Scene] = &[
         ],
     },
     Scene {
+        name: "dynamic",
+        about: &[
+            "Dynamic execution: each action is run by the worker and elsewhere at the same time, and",
+            "Bazel cancels the request of a worker that is slower.",
+        ],
+        options: &[
+            "--internal_spawn_scheduler",
+            "--strategy=PyImageLayer=dynamic",
+            "--dynamic_local_strategy=PyImageLayer=worker",
+            "--dynamic_remote_strategy=PyImageLayer=linux-sandbox",
+            "--experimental_worker_multiplex_sandboxing",
+            "--experimental_worker_cancellation",
+            "--jobs=6",
+            SIDE_BY_SIDE,
+        ],
+        builds: &[
+            Build::Noise("slow.d/noise", 1 << 20),
+            Build::Good(&["//:a", "//:b", "//:slow"]),
+            Build::Change("a.d/one.txt", "other\n"),
+            Build::Good(&["//:a", "//:b", "//:slow"]),
+        ],
+    },
+    Scene {
         name: "failed",
         about: &["A request fails; the same worker goes on."],
         options: &["--jobs=1"],
@@ -136,11 +159,15 @@ const SCENES: &[Scene] = &[
     },
 ];
 
-/// Records all sessions anew.
-pub(crate) fn run(project: &Project) -> Result<()> {
+/// Records sessions anew: those with these names, or all if there are none.
+pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
+    if let Some(name) = names.iter().find(|name| SCENES.iter().all(|scene| scene.name != **name)) {
+        return Err(failure(format!("there is no session `{name}`")));
+    }
     let worker = project.worker()?;
     let version = version()?;
-    for scene in SCENES {
+    let wanted = |scene: &&Scene| names.is_empty() || names.iter().any(|name| name == scene.name);
+    for scene in SCENES.iter().filter(wanted) {
         ui::heading(format_args!("{}: {}", scene.name, scene.about.join(" ")));
         let target = project.root.join(format!("tests/replay/recorded/{}.session", scene.name));
         let session = record(project, &worker, scene)?;
@@ -214,7 +241,7 @@ fn one_session(folder: &Path) -> Result<Session> {
 
 fn start(bazel: &Bazel, targets: &[&str], options: &[&str]) -> Result<Child> {
     let mut command = bazel.building("build");
-    command.args(targets).args(options).args(["--strategy=PyImageLayer=worker"]);
+    command.args(targets).arg("--strategy=PyImageLayer=worker").args(options);
     command.stdin(Stdio::null()).spawn().context(shell::display(&command))
 }
 
