@@ -4,12 +4,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
+use std::process::Command;
 
 use crate::support::{Folder, PYLAYER, Run};
 
@@ -141,28 +137,4 @@ fn full_disk() -> String {
     let line = "layer --output=small/x --compression=none --file=large --to=/large";
     write!(text, "{}", tell(line, &run, &folder)).unwrap();
     text
-}
-
-#[test]
-fn ctrl_c_ends_a_command_and_leaves_nothing() {
-    let folder = folder();
-    // More than a pipe holds: the command waits for its reader until the signal comes.
-    folder.file("large", &vec![7; 4 << 20]);
-    let before = folder.names();
-    let mut command = folder.command(&[
-        "layer",
-        "--output=-",
-        "--compression=none",
-        "--file=large",
-        "--to=/large",
-    ]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let status = child.wait().unwrap();
-    assert_eq!(status.signal(), Some(2));
-    let mut said = String::new();
-    child.stderr.unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(said, "");
-    assert_eq!(folder.names(), before);
 }
