@@ -10,7 +10,7 @@
 //! v2/                     one folder for each FORMAT
 //!   blobs/ab/abcd…        compressed segments, named by their BLAKE3 hash
 //!   segments/12/1234…     by key: the blob's hash and its members' lengths, sealed
-//!   borders/56/5678…      by key: where a layer's hashes stood after a segment, sealed
+//!   checkpoints/56/5678…      by key: where a layer's hashes stood after a segment, sealed
 //!   locks/1234…           held by whoever builds the segment of this key
 //!   hits, misses          counted, eight bytes each
 //! ```
@@ -33,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use entry::Facts;
+pub use entry::SegmentIndex;
 use flight::Flights;
 pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
@@ -48,8 +48,8 @@ use crate::error::Result;
 /// The bytes of segments that are kept in memory.
 const SEGMENTS: usize = 24 << 20;
 
-/// The bytes of borders that are kept in memory.
-const BORDERS: usize = 2 << 20;
+/// The bytes of checkpoints that are kept in memory.
+const CHECKPOINTS: usize = 2 << 20;
 
 /// A segment up to this many bytes is read whole and kept in memory.
 const SMALL: u64 = 2 << 20;
@@ -57,8 +57,8 @@ const SMALL: u64 = 2 << 20;
 /// The cache of a process.
 #[derive(Debug)]
 pub struct Cache {
-    segments: Memory<(Facts, Vec<u8>)>,
-    borders: Memory<Vec<u8>>,
+    segments: Memory<(SegmentIndex, Vec<u8>)>,
+    checkpoints: Memory<Vec<u8>>,
     store: Option<Store>,
     flights: Flights,
     /// Segment files that were found intact.
@@ -96,8 +96,8 @@ pub struct Segment {
 #[derive(Debug)]
 enum Bytes {
     /// Those from an index on are still to be read.
-    Memory(Arc<(Facts, Vec<u8>)>, usize),
-    Disk(Box<(Facts, Source)>),
+    Memory(Arc<(SegmentIndex, Vec<u8>)>, usize),
+    Disk(Box<(SegmentIndex, Source)>),
 }
 
 impl Segment {
@@ -107,7 +107,7 @@ impl Segment {
     }
 
     /// What the index knows about the segment.
-    pub fn facts(&self) -> &Facts {
+    pub fn index(&self) -> &SegmentIndex {
         match &self.bytes {
             Bytes::Memory(kept, _) => &kept.0,
             Bytes::Disk(found) => &found.0,
@@ -150,7 +150,7 @@ impl Cache {
     pub fn in_memory() -> Self {
         Self {
             segments: Memory::new(SEGMENTS),
-            borders: Memory::new(BORDERS),
+            checkpoints: Memory::new(CHECKPOINTS),
             store: None,
             flights: Flights::default(),
             files: Verified::default(),
@@ -179,7 +179,7 @@ impl Cache {
         };
         match store.segment(key) {
             Err(why) => Lookup::Miss(why),
-            Ok((facts, source)) if facts.size() <= SMALL => self.keep(key, facts, source),
+            Ok((index, source)) if index.size() <= SMALL => self.keep(key, index, source),
             Ok(found) => {
                 Lookup::Hit(Segment { bytes: Bytes::Disk(Box::new(found)), in_memory: false })
             }
@@ -187,8 +187,8 @@ impl Cache {
     }
 
     /// Reads a small segment into memory.
-    fn keep(&self, key: &Key, facts: Facts, mut source: Source) -> Lookup {
-        let mut bytes = vec![0; usize::try_from(facts.size()).unwrap_or_default()];
+    fn keep(&self, key: &Key, index: SegmentIndex, mut source: Source) -> Lookup {
+        let mut bytes = vec![0; usize::try_from(index.size()).unwrap_or_default()];
         let mut filled = 0;
         loop {
             match source.read(&mut bytes[filled..]) {
@@ -201,7 +201,7 @@ impl Cache {
             return Lookup::Miss(MissReason::Damaged);
         }
         let size = bytes.len();
-        let bytes = Bytes::Memory(self.segments.put(*key, (facts, bytes), size), 0);
+        let bytes = Bytes::Memory(self.segments.put(*key, (index, bytes), size), 0);
         Lookup::Hit(Segment { bytes, in_memory: false })
     }
 
@@ -221,36 +221,36 @@ impl Cache {
     }
 
     /// Stores a recorded segment; gives what is known about it.
-    pub fn store(&self, key: &Key, recording: Recording) -> Facts {
-        let facts = recording.facts();
+    pub fn store(&self, key: &Key, recording: Recording) -> SegmentIndex {
+        let index = recording.index();
         let Recording { file, kept, .. } = recording;
         if let (Some(store), Some(file)) = (&self.store, file) {
-            store.put(key, &facts, file);
+            store.put(key, &index, file);
         }
         if let Some(bytes) = kept {
             let size = bytes.len();
-            self.segments.put(*key, (facts.clone(), bytes), size);
+            self.segments.put(*key, (index.clone(), bytes), size);
         }
-        facts
+        index
     }
 
     /// Where a layer's hashes stood, if it is known.
-    pub fn border(&self, key: &Key) -> Option<Arc<Vec<u8>>> {
-        if let Some(border) = self.borders.get(key) {
-            return Some(border);
+    pub fn checkpoint(&self, key: &Key) -> Option<Arc<Vec<u8>>> {
+        if let Some(checkpoint) = self.checkpoints.get(key) {
+            return Some(checkpoint);
         }
-        let border = self.store.as_ref()?.border(key)?;
-        self.borders.put(*key, border.clone(), border.len());
-        Some(Arc::new(border))
+        let checkpoint = self.store.as_ref()?.checkpoint(key)?;
+        self.checkpoints.put(*key, checkpoint.clone(), checkpoint.len());
+        Some(Arc::new(checkpoint))
     }
 
     /// Stores where a layer's hashes stand.
-    pub fn put_border(&self, key: &Key, border: Vec<u8>) {
+    pub fn put_checkpoint(&self, key: &Key, checkpoint: Vec<u8>) {
         if let Some(store) = &self.store {
-            store.put_border(key, &border);
+            store.put_checkpoint(key, &checkpoint);
         }
-        let size = border.len();
-        self.borders.put(*key, border, size);
+        let size = checkpoint.len();
+        self.checkpoints.put(*key, checkpoint, size);
     }
 
     /// Segment files that were found intact, by their seals.
@@ -302,8 +302,8 @@ pub struct Mark {
 
 impl Recording {
     /// What is known about the segment, which is complete.
-    pub fn facts(&self) -> Facts {
-        Facts { blob: *self.hash.finalize().as_bytes(), members: self.members.clone() }
+    pub fn index(&self) -> SegmentIndex {
+        SegmentIndex { blob: *self.hash.finalize().as_bytes(), members: self.members.clone() }
     }
 
     /// Where the recording stands.

@@ -132,6 +132,42 @@ fn once(folder: &Folder, sources: &[String]) -> Outcome {
     Outcome::new(folder.path(), "once-out", code, &stderr)
 }
 
+/// Files of finished packages, by the arguments that made them; none where that cannot be.
+type Segments = BTreeMap<Vec<String>, Option<String>>;
+
+/// The arguments of the same layer, with files of finished packages in place of some sources.
+fn with_segments(
+    folder: &Folder,
+    sources: &[String],
+    made: &mut Segments,
+    numbers: &mut Numbers,
+) -> Option<Vec<String>> {
+    let mut groups = sources.chunk_by(|_, next| !next.starts_with("--package="));
+    let common = groups.next()?;
+    let groups: Vec<&[String]> = groups.collect();
+    let mut arguments = common.to_vec();
+    for group in &groups {
+        let is_alone = groups.iter().filter(|other| other[0] == group[0]).count() == 1;
+        let made_of = [common, group].concat();
+        let number = made.len();
+        let segment = made.entry(made_of.clone()).or_insert_with(|| {
+            let name = format!("segment-{number}");
+            let mut arguments = vec!["segment".to_owned(), format!("--output={name}")];
+            arguments.extend(made_of);
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            (folder.run(&arguments).code == 0).then_some(name)
+        });
+        // A package that is none by itself, such as one with a link to another.
+        let segment = segment.as_ref()?;
+        if is_alone && numbers.below(2) == 0 {
+            arguments.push(format!("--segment={segment}"));
+        } else {
+            arguments.extend(group.iter().cloned());
+        }
+    }
+    Some(arguments)
+}
+
 /// The inputs of all requests, with or without what they hold.
 fn inputs(folder: &Folder) -> Vec<Input> {
     let files = tree(folder.path()).into_iter().filter_map(|(path, what)| {
@@ -152,25 +188,34 @@ fn differ(seed: u64, requests: usize) {
     // Few enough requests that each comes more than once.
     let known: Vec<Vec<String>> = (0..=requests / 4).map(|_| sources(&folder, numbers)).collect();
     let mut expected: BTreeMap<&[String], Outcome> = BTreeMap::new();
-    let (mut good, mut bad) = (0, 0);
+    let mut segments = Segments::new();
+    let (mut good, mut bad, mut of_segments) = (0, 0, 0);
     for _ in 0..requests / BATCH {
         let mut sent = BTreeMap::new();
         for id in 1..=i32::try_from(BATCH).unwrap() {
-            let sources = numbers.one_of(&known);
+            let sources = known[numbers.below(known.len())].as_slice();
+            let mixed = (numbers.below(3) == 0)
+                .then(|| with_segments(&folder, sources, &mut segments, numbers))
+                .flatten();
             let name = format!("out-{id}");
             workers[usize::from(id % 2 == 0)].send(&WorkRequest {
                 request_id: id,
-                arguments: layer(&name, sources),
+                arguments: layer(&name, mixed.as_deref().unwrap_or(sources)),
                 inputs: if numbers.below(2) == 0 { inputs.clone() } else { Vec::new() },
                 ..WorkRequest::default()
             });
-            sent.insert(id, (name, &**sources));
+            sent.insert(id, (name, sources, mixed.is_some()));
         }
         for at in 0..BATCH {
             let answer = workers[usize::from(at % 2 == 0)].response();
-            let (name, sources) = sent.remove(&answer.request_id).unwrap();
-            let outcome = Outcome::new(folder.path(), &name, answer.exit_code, &answer.output);
+            let (name, sources, is_mixed) = sent.remove(&answer.request_id).unwrap();
+            let mut outcome = Outcome::new(folder.path(), &name, answer.exit_code, &answer.output);
             let expected = expected.entry(sources).or_insert_with(|| once(&folder, sources));
+            if is_mixed {
+                // An error names the file in place of the source.
+                outcome.said.clone_from(&expected.said);
+                of_segments += 1;
+            }
             assert_eq!(
                 (outcome.code, &outcome.said),
                 (expected.code, &expected.said),
@@ -187,6 +232,7 @@ fn differ(seed: u64, requests: usize) {
         assert!(worker.end().success());
     }
     assert!(good > requests / 4 && bad > 0, "seed {seed}: {good} layers, {bad} errors");
+    assert!(of_segments > 0, "seed {seed}: no layer of segments");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Segment files: layers of them have the very bytes of layers of the packages' own sources, and a
 //! file that is not what it says is an error that names it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::thread;
+use std::time::Duration;
 
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -269,6 +272,35 @@ fn damage_is_found_where_only_copying_is_done() {
     bytes[20] ^= 1;
     folder.file("one", &bytes);
     assert!(folder.layer(&[cache, "--segment=one", "--segment=two"]) == sound);
+}
+
+#[test]
+fn a_worker_that_has_found_a_segment_intact_notices_that_it_is_changed_in_place() {
+    let folder = scene();
+    let path = folder.path().join("one");
+    let metadata = || fs::metadata(&path).unwrap();
+    // A file is taken at its word once it is so old that a change would show.
+    while metadata().modified().unwrap().elapsed().unwrap() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(100));
+    }
+    let mut worker = Worker::start(folder.path(), &["--cache-dir=cache"]);
+    let mut layer = |id| {
+        worker.request(id, &["layer", "--output=w", "--segment=one", "--segment=two"]);
+        worker.response()
+    };
+    for id in [1, 2] {
+        assert_eq!(layer(id).exit_code, 0);
+    }
+    let before = metadata().modified().unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    let was = folder.read("one")[20];
+    file.write_all_at(&[was ^ 1], 20).unwrap();
+    file.set_modified(before).unwrap();
+    let response = layer(3);
+    assert_eq!(response.exit_code, 1);
+    assert!(response.output.contains("`one`"), "{}", response.output);
+    file.write_all_at(&[was], 20).unwrap();
+    assert_eq!(layer(4).exit_code, 0);
 }
 
 #[test]

@@ -9,16 +9,16 @@
 
 use super::{FORMAT, Key, Kind};
 
-/// What the index knows about a segment.
+/// A segment's entry: where its bytes are, and where its members end.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Facts {
+pub struct SegmentIndex {
     /// The BLAKE3 hash of the compressed bytes: the blob's name.
     pub blob: [u8; 32],
     /// The length of each member, in order: compressed and uncompressed, in bytes.
     pub members: Vec<(u32, u32)>,
 }
 
-impl Facts {
+impl SegmentIndex {
     /// The length of the compressed bytes.
     pub fn size(&self) -> u64 {
         self.members.iter().map(|&(compressed, _)| u64::from(compressed)).sum()
@@ -86,21 +86,21 @@ mod tests {
             bit in 0..8_u32,
         ) {
             let [key, other] = ["one", "two"].map(|name| KeyBuilder::new(name).finish());
-            let facts = Facts { blob, members };
-            let mut bytes = facts.encode(&key);
-            prop_assert_eq!(Facts::decode(&key, &bytes), Some(facts));
-            prop_assert_eq!(Facts::decode(&other, &bytes), None);
-            prop_assert_eq!(open(Kind::Border, &key, &bytes), None);
-            prop_assert_eq!(Facts::decode(&key, &bytes[..at.index(bytes.len())]), None);
+            let index = SegmentIndex { blob, members };
+            let mut bytes = index.encode(&key);
+            prop_assert_eq!(SegmentIndex::decode(&key, &bytes), Some(index));
+            prop_assert_eq!(SegmentIndex::decode(&other, &bytes), None);
+            prop_assert_eq!(open(Kind::Checkpoint, &key, &bytes), None);
+            prop_assert_eq!(SegmentIndex::decode(&key, &bytes[..at.index(bytes.len())]), None);
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
-            prop_assert_eq!(Facts::decode(&key, &bytes), None);
+            prop_assert_eq!(SegmentIndex::decode(&key, &bytes), None);
         }
 
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             let key = KeyBuilder::new("one").finish();
-            prop_assert_eq!(Facts::decode(&key, &bytes), None);
+            prop_assert_eq!(SegmentIndex::decode(&key, &bytes), None);
         }
     }
 }

@@ -4,7 +4,6 @@
 //! that is being read stays readable until it is closed.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -12,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::Key;
-use super::entry::{self, Facts};
+use super::entry::{self, SegmentIndex};
 use super::store::{self, Kind, place, read_entry, version_folder};
 use crate::digest::hex;
 use crate::error::{Error, Fault, Result};
@@ -75,7 +74,7 @@ impl Folder {
     /// What the folder holds.
     pub fn stat(&self) -> Stat {
         let segments = files(&self.root, Kind::Segment);
-        let others = [Kind::Blob, Kind::Border].map(|kind| files(&self.root, kind));
+        let others = [Kind::Blob, Kind::Checkpoint].map(|kind| files(&self.root, kind));
         let bytes = segments.iter().chain(others.iter().flatten()).map(|(_, file)| file.size).sum();
         let [hits, misses] = ["hits", "misses"].map(|name| counter(&self.root.join(name)));
         Stat { segments: segments.len() as u64, bytes, hits, misses }
@@ -97,19 +96,19 @@ impl Folder {
         }
         for (path, _) in files(&self.root, Kind::Segment) {
             let blob =
-                facts(&path).map(|facts| (place(&self.root, Kind::Blob, &hex(&facts.blob)), facts));
-            let intact = blob.is_some_and(|(blob, facts)| {
-                Input::open(&blob).is_ok_and(|input| input.size() == facts.size())
+                index(&path).map(|index| (place(&self.root, Kind::Blob, &hex(&index.blob)), index));
+            let intact = blob.is_some_and(|(blob, index)| {
+                Input::open(&blob).is_ok_and(|input| input.size() == index.size())
             });
             if !intact {
                 fs::remove(&path);
             }
             found(intact);
         }
-        for (path, _) in files(&self.root, Kind::Border) {
-            let intact = key(&path).zip(read_entry(&path, Kind::Border));
+        for (path, _) in files(&self.root, Kind::Checkpoint) {
+            let intact = key(&path).zip(read_entry(&path, Kind::Checkpoint));
             let intact = intact
-                .is_some_and(|(key, bytes)| entry::open(Kind::Border, &key, &bytes).is_some());
+                .is_some_and(|(key, bytes)| entry::open(Kind::Checkpoint, &key, &bytes).is_some());
             if !intact {
                 fs::remove(&path);
             }
@@ -138,8 +137,8 @@ fn key(path: &Path) -> Option<Key> {
 }
 
 /// What the entry of a segment says; none if it is damaged.
-fn facts(path: &Path) -> Option<Facts> {
-    Facts::decode(&key(path)?, &read_entry(path, Kind::Segment)?)
+fn index(path: &Path) -> Option<SegmentIndex> {
+    SegmentIndex::decode(&key(path)?, &read_entry(path, Kind::Segment)?)
 }
 
 /// All files of one kind, with their paths.
@@ -178,13 +177,13 @@ fn collect(root: &Path, limit: u64, more: u64) -> u64 {
         files(root, Kind::Blob).into_iter().collect();
     let mut items = Vec::new();
     for (path, file) in files(root, Kind::Segment) {
-        let blob = facts(&path).map(|facts| place(root, Kind::Blob, &hex(&facts.blob)));
+        let blob = index(&path).map(|index| place(root, Kind::Blob, &hex(&index.blob)));
         // Of two entries with one blob, the first takes it along; the other becomes a miss.
         let size = blob.as_ref().and_then(|blob| blobs.remove(blob)).map_or(0, |blob| blob.size);
         let paths = std::iter::once(path).chain(blob).collect();
         items.push(Item { used: file.used, bytes: file.size + size, paths });
     }
-    for (path, file) in files(root, Kind::Border) {
+    for (path, file) in files(root, Kind::Checkpoint) {
         items.push(Item { used: file.used, bytes: file.size, paths: vec![path] });
     }
     // Where files cannot be nameless, a killed process leaves what it was writing.
@@ -221,7 +220,7 @@ fn collect(root: &Path, limit: u64, more: u64) -> u64 {
 /// The right to publish what was counted, until dropped. Nobody else publishes or collects
 /// meanwhile, so whoever collects next sees all that was counted.
 #[derive(Debug)]
-pub(super) struct Room(#[expect(dead_code, reason = "holds the lock")] Option<File>);
+pub(super) struct Room(#[expect(dead_code, reason = "holds the lock")] Option<fs::File>);
 
 /// How long is waited for another one's room, in milliseconds, before it is looked at again. That
 /// is long enough for a collection; a process that is stopped must hold up no others.

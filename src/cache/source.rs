@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::entry::Facts;
+use super::entry::SegmentIndex;
 use super::verified::{Look, Verified};
 use super::{Key, store};
 use crate::fs::Input;
@@ -28,12 +28,12 @@ impl Source {
         root: &Path,
         key: Key,
         verified: &Arc<Verified>,
-        facts: &Facts,
+        index: &SegmentIndex,
     ) -> Self {
-        let look = verified.look(&facts.blob, input.stamp());
+        let look = verified.look(&index.blob, input.stamp());
         let look = look.map(|look| (look, blake3::Hasher::new()));
         let (root, verified) = (root.to_owned(), verified.clone());
-        Self { input, root, key, verified, blob: facts.blob, left: facts.size(), look }
+        Self { input, root, key, verified, blob: index.blob, left: index.size(), look }
     }
 
     /// Reads the next bytes; gives how many: none at the end, or where they cannot be read.

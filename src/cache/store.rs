@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::entry::{self, Facts};
+use super::entry::{self, SegmentIndex};
 use super::source::Source;
 use super::verified::Verified;
 use super::{FORMAT, Key, MissReason, gc};
@@ -35,7 +35,7 @@ pub(super) struct Store {
 pub(super) enum Kind {
     Blob,
     Segment,
-    Border,
+    Checkpoint,
 }
 
 impl Kind {
@@ -43,7 +43,7 @@ impl Kind {
         match self {
             Self::Blob => "blobs",
             Self::Segment => "segments",
-            Self::Border => "borders",
+            Self::Checkpoint => "checkpoints",
         }
     }
 
@@ -51,7 +51,7 @@ impl Kind {
         match self {
             Self::Blob => 1,
             Self::Segment => 2,
-            Self::Border => 3,
+            Self::Checkpoint => 3,
         }
     }
 
@@ -60,7 +60,7 @@ impl Kind {
         match self {
             Self::Blob => 0,
             Self::Segment => 64 << 20,
-            Self::Border => 4 << 10,
+            Self::Checkpoint => 4 << 10,
         }
     }
 }
@@ -85,7 +85,7 @@ pub(super) fn check(directory: &Path) -> Result<()> {
             .hint("nothing in it was touched; give an empty or a new folder as --cache-dir"));
     }
     let root = version_folder(directory);
-    let kinds = [Kind::Blob, Kind::Segment, Kind::Border].map(|kind| root.join(kind.folder()));
+    let kinds = [Kind::Blob, Kind::Segment, Kind::Checkpoint].map(|kind| root.join(kind.folder()));
     let own = [directory.to_owned(), root.clone(), root.join("locks")];
     for path in own.iter().chain(&kinds) {
         match directory::mistrust(path) {
@@ -146,19 +146,23 @@ impl Store {
         })
     }
 
-    /// A segment's facts and where its bytes are.
-    pub(super) fn segment(&self, key: &Key) -> std::result::Result<(Facts, Source), MissReason> {
+    /// A segment's index and where its bytes are.
+    pub(super) fn segment(
+        &self,
+        key: &Key,
+    ) -> std::result::Result<(SegmentIndex, Source), MissReason> {
         let path = place(&self.root, Kind::Segment, &key.hex());
         if !fs::exists(&path) || !is_private(&path) {
             return Err(MissReason::Unknown);
         }
-        let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
-        let found = facts.and_then(|facts| {
-            let blob = place(&self.root, Kind::Blob, &hex(&facts.blob));
+        let index =
+            read_entry(&path, Kind::Segment).and_then(|bytes| SegmentIndex::decode(key, &bytes));
+        let found = index.and_then(|index| {
+            let blob = place(&self.root, Kind::Blob, &hex(&index.blob));
             let blob = Some(blob).filter(|blob| is_private(blob))?;
-            let input = Input::open(&blob).ok().filter(|input| input.size() == facts.size())?;
-            let source = Source::new(input, &self.root, *key, &self.verified, &facts);
-            Some((facts, source))
+            let input = Input::open(&blob).ok().filter(|input| input.size() == index.size())?;
+            let source = Source::new(input, &self.root, *key, &self.verified, &index);
+            Some((index, source))
         });
         let Some(found) = found else {
             self.remove(key);
@@ -192,8 +196,8 @@ impl Store {
 
     /// Stores a segment: the blob, then the entry that names it. What cannot be stored is built
     /// again.
-    pub(super) fn put(&self, key: &Key, facts: &Facts, blob: Output) {
-        let size = facts.size().next_multiple_of(BLOCK) + BLOCK;
+    pub(super) fn put(&self, key: &Key, index: &SegmentIndex, blob: Output) {
+        let size = index.size().next_multiple_of(BLOCK) + BLOCK;
         if size > self.limit {
             return;
         }
@@ -204,30 +208,30 @@ impl Store {
             self.stored.fetch_sub(size, Ordering::Relaxed);
             return;
         }
-        let name = hex(&facts.blob);
+        let name = hex(&index.blob);
         drop(publish(blob, &place(&self.root, Kind::Blob, &name)).and_then(|()| {
-            write(&place(&self.root, Kind::Segment, &key.hex()), &facts.encode(key))
+            write(&place(&self.root, Kind::Segment, &key.hex()), &index.encode(key))
         }));
     }
 
-    pub(super) fn border(&self, key: &Key) -> Option<Vec<u8>> {
-        let path = place(&self.root, Kind::Border, &key.hex());
+    pub(super) fn checkpoint(&self, key: &Key) -> Option<Vec<u8>> {
+        let path = place(&self.root, Kind::Checkpoint, &key.hex());
         if !fs::exists(&path) || !is_private(&path) {
             return None;
         }
-        let bytes = read_entry(&path, Kind::Border).unwrap_or_default();
-        let border = entry::open(Kind::Border, key, &bytes).map(<[u8]>::to_vec);
-        match border {
+        let bytes = read_entry(&path, Kind::Checkpoint).unwrap_or_default();
+        let checkpoint = entry::open(Kind::Checkpoint, key, &bytes).map(<[u8]>::to_vec);
+        match checkpoint {
             Some(_) => directory::touch(&path),
             None => fs::remove(&path),
         }
-        border
+        checkpoint
     }
 
-    pub(super) fn put_border(&self, key: &Key, border: &[u8]) {
-        let path = place(&self.root, Kind::Border, &key.hex());
+    pub(super) fn put_checkpoint(&self, key: &Key, checkpoint: &[u8]) {
+        let path = place(&self.root, Kind::Checkpoint, &key.hex());
         // What cannot be stored is found out again.
-        drop(write(&path, &entry::seal(Kind::Border, key, border.to_vec())));
+        drop(write(&path, &entry::seal(Kind::Checkpoint, key, checkpoint.to_vec())));
         self.stored.fetch_add(BLOCK, Ordering::Relaxed);
     }
 
@@ -262,10 +266,11 @@ impl Store {
 /// Removes a segment's entry and, if it can still be told, its blob.
 pub(super) fn remove(root: &Path, key: &Key) {
     let path = place(root, Kind::Segment, &key.hex());
-    let facts = read_entry(&path, Kind::Segment).and_then(|bytes| Facts::decode(key, &bytes));
+    let index =
+        read_entry(&path, Kind::Segment).and_then(|bytes| SegmentIndex::decode(key, &bytes));
     fs::remove(&path);
-    if let Some(facts) = facts {
-        fs::remove(&place(root, Kind::Blob, &hex(&facts.blob)));
+    if let Some(index) = index {
+        fs::remove(&place(root, Kind::Blob, &hex(&index.blob)));
     }
 }
 
@@ -316,17 +321,17 @@ mod tests {
         let store = Store::open(&folder.path().join("cache"), 1 << 20).unwrap();
         let key = KeyBuilder::new("test").finish();
         let bytes = b"compressed";
-        let facts = Facts { blob: blake3::hash(bytes).into(), members: vec![(10, 20)] };
-        let path = place(&store.root, Kind::Blob, &hex(&facts.blob));
+        let index = SegmentIndex { blob: blake3::hash(bytes).into(), members: vec![(10, 20)] };
+        let path = place(&store.root, Kind::Blob, &hex(&index.blob));
         let put = || {
             let mut blob = store.blob().unwrap();
             blob.write(bytes).unwrap();
-            store.put(&key, &facts, blob);
+            store.put(&key, &index, blob);
         };
         let trust = || {
             let stamp = Input::open(&path).unwrap().stamp();
             let start = UNIX_EPOCH + stamp.changed() + Duration::from_secs(60);
-            store.verified.add(facts.blob, Look { stamp, start });
+            store.verified.add(index.blob, Look { stamp, start });
         };
 
         put();

@@ -116,7 +116,7 @@ pub(super) fn compare(
             Some(first) if first.a.cause == "pax" || first.b.cause == "pax" => "pax",
             Some(first) => first.a.cause,
             None if a.blob.codec != b.blob.codec => "codec",
-            None if borders(&a) != borders(&b) => "members",
+            None if member_lengths(&a) != member_lengths(&b) => "members",
             None => first_byte.a.cause,
         });
     }
@@ -140,7 +140,7 @@ fn start(layer: &Layer, input: &fs::Input, offset: u64) -> Result<Vec<u8>> {
 }
 
 /// Where the content of members begins.
-fn borders(layer: &Layer) -> impl PartialEq {
+fn member_lengths(layer: &Layer) -> impl PartialEq {
     layer.blob.members.iter().map(|member| member.content_offset).collect::<Vec<_>>()
 }
 

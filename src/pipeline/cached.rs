@@ -27,7 +27,7 @@ impl FinishedSegment {
     /// The length of each member, compressed and uncompressed, in bytes.
     fn lengths(&self) -> &[(u32, u32)] {
         match self {
-            Self::Cached(segment) => &segment.facts().members,
+            Self::Cached(segment) => &segment.index().members,
             Self::File(reader) => reader.lengths(),
         }
     }

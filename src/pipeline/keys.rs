@@ -1,5 +1,5 @@
 //! From a planned package to its key in the cache, and from the keys of a layer's segments to
-//! those of its borders.
+//! those of its checkpoints.
 
 use std::path::{Path, PathBuf};
 
@@ -137,8 +137,8 @@ pub(super) fn read(input: &Input, function: Function, check: CancelCheck<'_>) ->
     }
 }
 
-/// The key of the border between a layer's head and its first segment.
-pub(super) fn first_border(common: Common, head: &[u8]) -> Key {
+/// The key of the checkpoint between a layer's head and its first segment.
+pub(super) fn first_checkpoint(common: Common, head: &[u8]) -> Key {
     let Common { compression, attributes: _in_the_head_and_the_segments } = common;
     KeyBuilder::new("layer")
         .bytes(compression.identity().as_bytes())
@@ -146,12 +146,12 @@ pub(super) fn first_border(common: Common, head: &[u8]) -> Key {
         .finish()
 }
 
-/// The key of the border after one more segment.
-pub(super) fn next_border(border: &Key, segment: &Key) -> Key {
-    KeyBuilder::new("border").key(border).key(segment).finish()
+/// The key of the checkpoint after one more segment.
+pub(super) fn next_checkpoint(checkpoint: &Key, segment: &Key) -> Key {
+    KeyBuilder::new("checkpoint").key(checkpoint).key(segment).finish()
 }
 
 /// The key of the end of the layer.
-pub(super) fn end(border: &Key) -> Key {
-    KeyBuilder::new("end").key(border).finish()
+pub(super) fn end(checkpoint: &Key) -> Key {
+    KeyBuilder::new("end").key(checkpoint).finish()
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::BuildContext;
 use super::writer::{LayerWriter, Position};
-use crate::cache::{Facts, Flight, Key};
+use crate::cache::{Flight, Key, SegmentIndex};
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs::Output;
@@ -172,10 +172,10 @@ impl<'a> CompressionQueue<'a> {
     /// The finished members of one segment.
     pub(super) fn finish_segment(mut self) -> Result<(Output, Members)> {
         self.release()?;
-        let members = self
-            .writer
-            .last()
-            .map(|Facts { blob, members }| Members { hash: *blob, lengths: members.clone() });
+        let members = self.writer.last().map(|SegmentIndex { blob, members }| Members {
+            hash: *blob,
+            lengths: members.clone(),
+        });
         let members = members.unwrap_or_else(Members::none);
         Ok((self.writer.finish().0, members))
     }

@@ -1,7 +1,7 @@
 //! Where a layer's segments come from: files that hold them, the cache, or built and stored there.
 //!
 //! A layer is tried twice at most. At first the cache is believed about hashes too: of a layer
-//! whose borders it knows, only what follows the last of them is hashed. Should a segment then
+//! whose checkpoints it knows, only what follows the last of them is hashed. Should a segment then
 //! turn out not to be what its key said (a claim was wrong, a file changed), the second try
 //! hashes everything.
 
@@ -20,7 +20,7 @@ use crate::layer::segment::{self, Sink as _};
 use crate::layer::wheel::Wheels;
 use crate::observe::Stopwatch;
 
-/// How many uncompressed bytes lie between two borders, at least: hashing so much again is
+/// How many uncompressed bytes lie between two checkpoints, at least: hashing so much again is
 /// cheaper than a file.
 const STRIDE: u64 = 4 << 20;
 
@@ -68,52 +68,54 @@ impl<'a> Segments<'a> {
     ) -> Result<(Output, Option<Blob>)> {
         let Layer { plan, common, .. } = self.layer;
         let head = segment::head(&plan.directories, common.attributes);
-        let mut border = keys::first_border(*common, &head);
-        let known = if believe { self.last_known(border) } else { None };
+        let mut checkpoint = keys::first_checkpoint(*common, &head);
+        let known = if believe { self.last_known(checkpoint) } else { None };
         let mut blob =
             CompressionQueue::new(output, common.compression, self.context, known.is_none());
         blob.write(&head)?;
         blob.end_segment()?;
 
-        let mut last_border = 0;
+        let mut last_checkpoint = 0;
         for (index, package) in plan.packages.iter().enumerate() {
             let key = self.segment(index, package, &mut blob, report)?;
             if !blob.writer.is_hashing() && Some(&key) != self.keys[index].first() {
                 let (output, ..) = blob.finish()?;
                 return Ok((output, None));
             }
-            border = keys::next_border(&border, &key);
+            checkpoint = keys::next_checkpoint(&checkpoint, &key);
             match &known {
                 Some(Known::After(at, hashes)) if *at == index => blob.resume(hashes.clone())?,
-                _ if blob.hashed_bytes() - last_border >= STRIDE => blob.checkpoint(border)?,
+                _ if blob.hashed_bytes() - last_checkpoint >= STRIDE => {
+                    blob.checkpoint(checkpoint)?;
+                }
                 _ => continue,
             }
-            last_border = blob.hashed_bytes();
+            last_checkpoint = blob.hashed_bytes();
         }
         segment::write_tail(&mut blob)?;
-        let end = keys::end(&border);
+        let end = keys::end(&checkpoint);
         blob.checkpoint(end)?;
         let (output, written, found) = blob.finish()?;
-        let facts = match (known, found) {
+        let index = match (known, found) {
             (_, Some(hashes)) | (Some(Known::End(hashes)), None) => hashes.finish(),
             (_, None) => return Ok((output, None)),
         };
-        Ok((output, (facts.size == written).then_some(facts)))
+        Ok((output, (index.size == written).then_some(index)))
     }
 
-    /// The last border of this layer that the cache knows, if all is as the keys say.
+    /// The last checkpoint of this layer that the cache knows, if all is as the keys say.
     fn last_known(&self, first: Key) -> Option<Known> {
-        let mut borders = Vec::with_capacity(self.keys.len());
-        let mut border = first;
+        let mut checkpoints = Vec::with_capacity(self.keys.len());
+        let mut checkpoint = first;
         for keys in &self.keys {
-            border = keys::next_border(&border, keys.first()?);
-            borders.push(border);
+            checkpoint = keys::next_checkpoint(&checkpoint, keys.first()?);
+            checkpoints.push(checkpoint);
         }
-        let hashes = |key: &Key| Hashes::restore(&self.cache.border(key)?);
-        if let Some(hashes) = hashes(&keys::end(&border)) {
+        let hashes = |key: &Key| Hashes::restore(&self.cache.checkpoint(key)?);
+        if let Some(hashes) = hashes(&keys::end(&checkpoint)) {
             return Some(Known::End(hashes));
         }
-        let mut after = borders.iter().enumerate().rev();
+        let mut after = checkpoints.iter().enumerate().rev();
         after.find_map(|(at, key)| Some(Known::After(at, hashes(key)?)))
     }
 
@@ -198,9 +200,9 @@ impl<'a> Segments<'a> {
                 Lookup::Miss(MissReason::Damaged) => *why = MissReason::Damaged,
                 Lookup::Hit(segment) => {
                     let source = if segment.in_memory() { Source::Memory } else { Source::Disk };
-                    let facts = segment.facts().clone();
+                    let index = segment.index().clone();
                     if blob.append(FinishedSegment::Cached(segment), None)? {
-                        blob.writer.appended(facts);
+                        blob.writer.appended(index);
                         if at > 0 {
                             self.context.digest_function.guess_otherwise();
                         }
@@ -215,7 +217,7 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// A border of which the hashes are known.
+/// A checkpoint of which the hashes are known.
 enum Known {
     /// After the package at this index.
     After(usize, Hashes),

@@ -2,7 +2,7 @@
 //! cache.
 
 use super::BuildContext;
-use crate::cache::{Cache, Facts, Flight, Key, Mark, Recording};
+use crate::cache::{Cache, Flight, Key, Mark, Recording, SegmentIndex};
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs::{Input, Output};
@@ -16,7 +16,7 @@ pub(super) struct LayerWriter<'a> {
     cache: Option<&'a Cache>,
     recorder: Option<SegmentRecorder>,
     /// What is known about the segment that was finished last.
-    last: Option<Facts>,
+    last: Option<SegmentIndex>,
 }
 
 /// A segment that is recorded for the cache as it is written.
@@ -64,26 +64,26 @@ impl<'a> LayerWriter<'a> {
         if let Some(SegmentRecorder { recording, flight }) = self.recorder.take() {
             self.last = Some(match (self.cache, key) {
                 (Some(cache), Some(key)) => cache.store(key, recording),
-                _ => recording.facts(),
+                _ => recording.index(),
             });
             drop(flight);
         }
     }
 
     /// Says that a segment of which this is known was appended.
-    pub(super) fn appended(&mut self, facts: Facts) {
-        self.last = Some(facts);
+    pub(super) fn appended(&mut self, index: SegmentIndex) {
+        self.last = Some(index);
     }
 
     /// What is known about the segment that was finished last.
-    pub(super) fn last(&self) -> Option<&Facts> {
+    pub(super) fn last(&self) -> Option<&SegmentIndex> {
         self.last.as_ref()
     }
 
     /// Stores where the hashes stand.
     pub(super) fn put_checkpoint(&self, key: &Key, state: Vec<u8>) {
         if let Some(cache) = self.cache {
-            cache.put_border(key, state);
+            cache.put_checkpoint(key, state);
         }
     }
 

@@ -78,6 +78,13 @@ fn executors_and_caches_give_the_bytes_of_a_worker_and_spare_all_work() {
     assert_eq!(runners(&mixed, &["PyImageLayer", "PyImageMergedLayer"]), ["worker"]);
     assert_same(&bytes(&mixed.layers), &expected, "with merged layers made here");
 
+    // Executors that keep workers alive want to know which inputs are the tool's.
+    other.clean().unwrap();
+    let marked = "--experimental_remote_mark_tool_inputs".to_owned();
+    let marked = build(&other, &strings(&[by_executor(&remote), vec![marked]].concat()));
+    assert_eq!(runners(&marked, &MNEMONICS), ["remote"], "{}", marked.said);
+    assert_same(&bytes(&marked.layers), &expected, "with the tool's inputs marked");
+
     // The servers die in the middle of a build.
     other.clean().unwrap();
     let again = [by_executor(&remote), vec!["--noremote_accept_cached".to_owned()]].concat();

@@ -40,13 +40,13 @@ fn damage_is_a_miss_and_is_healed() {
         ("empty", Vec::clear),
     ];
     for (name, change) in changes {
-        for kind in ["blobs", "segments", "borders"] {
+        for kind in ["blobs", "segments", "checkpoints"] {
             let folder = packages();
             explained(&folder, "cache", &[]);
             for file in files(&folder, kind) {
                 damage(&file, change);
             }
-            let how = if kind == "borders" { ["hit"; 3] } else { ["built"; 3] };
+            let how = if kind == "checkpoints" { ["hit"; 3] } else { ["built"; 3] };
             assert_eq!(explained(&folder, "cache", &[]), how, "{kind}: {name}");
             assert_eq!(explained(&folder, "cache", &[]), ["hit"; 3], "{kind}: {name}");
             let run = folder.run(&["cache", "verify", "--cache-dir=cache"]);
@@ -57,7 +57,7 @@ fn damage_is_a_miss_and_is_healed() {
 
 #[test]
 fn what_is_missing_in_part_is_built_again() {
-    for kind in ["blobs", "segments", "borders", "locks"] {
+    for kind in ["blobs", "segments", "checkpoints", "locks"] {
         let folder = packages();
         explained(&folder, "cache", &[]);
         fs::remove_dir_all(stored(&folder).join(kind)).unwrap();
@@ -83,9 +83,9 @@ fn a_larger_damaged_segment_is_taken_back_from_the_middle_of_a_layer() {
     let large = blobs.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     damage(large, |bytes| *bytes.last_mut().unwrap() ^= 1);
     assert_eq!(explained(&folder, "cache", &[]), ["hit", "built", "hit"]);
-    // Without a known border, hashing reads members one by one and sees damage earlier.
+    // Without a known checkpoint, hashing reads members one by one and sees damage earlier.
     damage(large, |bytes| bytes[3_000_000] ^= 1);
-    fs::remove_dir_all(stored(&folder).join("borders")).unwrap();
+    fs::remove_dir_all(stored(&folder).join("checkpoints")).unwrap();
     assert_eq!(explained(&folder, "cache", &[]), ["hit", "built", "hit"]);
 }
 
@@ -94,7 +94,7 @@ fn a_cache_that_cannot_be_used_costs_hits_alone() {
     let folder = packages();
     explained(&folder, "cache", &[]);
     // Root may write anywhere, so a file stands where a folder should be.
-    for kind in ["blobs", "segments", "borders", "locks"] {
+    for kind in ["blobs", "segments", "checkpoints", "locks"] {
         let path = stored(&folder).join(kind);
         fs::remove_dir_all(&path).unwrap();
         fs::write(path, "").unwrap();

@@ -77,7 +77,7 @@ fn what_was_built_once_is_a_hit_and_the_bytes_are_the_same() {
         assert_eq!(explained(&folder, "cache", &more), ["built"; 3]);
         assert_eq!(explained(&folder, "cache", &more), ["hit"; 3]);
 
-        // One package's content changes: hashes go on from the border before it.
+        // One package's content changes: hashes go on from the checkpoint before it.
         for (changed, how) in [
             ("many/m7.py", ["built", "hit", "hit"]),
             ("links/b", ["hit", "hit", "built"]),

@@ -257,7 +257,7 @@ impl Mixture {
             format!("--package={package}"),
             format!("--tree={package}"),
             "--to=app".to_owned(),
-            // In between what is known, so that hashes go on from borders of others.
+            // In between what is known, so that hashes go on from checkpoints of others.
             "--package=links".to_owned(),
             "--tree=links".to_owned(),
             "--to=app/links".to_owned(),

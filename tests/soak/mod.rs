@@ -185,7 +185,7 @@ fn thousands_of_requests_leave_nothing_in_the_worker() {
 #[ignore = "takes minutes: `cargo xtask soak`"]
 fn a_hundred_thousand_requests_leave_nothing_in_the_worker() {
     // What is allocated grows by the two tables that are not full before: blobs found intact, and
-    // borders. With those made small it is the same after 1,000 and 20,000 requests to a few KiB;
+    // checkpoints. With those made small it is the same after 1,000 and 20,000 requests to a few KiB;
     // the rest of what is resident is holes.
     soak(&[10_000, 30_000, 100_000], Some("1"), 16 << 20);
 }

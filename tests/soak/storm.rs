@@ -216,7 +216,7 @@ fn disturb(scene: &Scene, figures: &Figures) {
             4..10 => look_after("gc", &figures.collections),
             10 => {
                 // A whole folder.
-                let folder = ["segments", "blobs", "borders", "locks"][numbers.below(4)];
+                let folder = ["segments", "blobs", "checkpoints", "locks"][numbers.below(4)];
                 let versions = fs::read_dir(&cache).into_iter().flatten().flatten();
                 for version in versions.filter(|entry| entry.path().is_dir()) {
                     drop(fs::remove_dir_all(version.path().join(folder)));

@@ -55,7 +55,9 @@ pub struct Action {
     pub mnemonic: String,
     /// How it ran: `worker`, `local`, `linux-sandbox`, and so on.
     pub runner: String,
-    /// Its outputs, relative to the execution root.
+    /// Its inputs, relative to the execution root, and their sizes in bytes.
+    pub inputs: Vec<(String, u64)>,
+    /// Its outputs, likewise.
     pub outputs: Vec<String>,
     /// From start to end, if the profile has it.
     pub time: Option<Duration>,
@@ -309,7 +311,14 @@ fn actions(log: &str, profile: &str) -> Result<Vec<Action>> {
     let log = values(log)?;
     let actions = log.iter().map(|spawn| {
         let outputs: Vec<String> = list(&spawn["listedOutputs"]).iter().map(text).collect();
+        let inputs = list(&spawn["inputs"]).iter().map(|input| {
+            let size = &input["digest"]["sizeBytes"];
+            // 64-bit numbers are text in protobuf's JSON.
+            let size = size.as_u64().or_else(|| size.as_str()?.parse().ok());
+            (text(&input["path"]), size.unwrap_or_default())
+        });
         Action {
+            inputs: inputs.collect(),
             mnemonic: text(&spawn["mnemonic"]),
             runner: text(&spawn["runner"]),
             time: time(&outputs),
@@ -345,7 +354,8 @@ mod tests {
 
     #[test]
     fn actions_have_the_time_of_their_profile() {
-        let log = r#"{"mnemonic":"PyImageLayer","runner":"worker","listedOutputs":["o/a","o/b"]}
+        let log = r#"{"mnemonic":"PyImageLayer","runner":"worker","listedOutputs":["o/a","o/b"],
+                      "inputs":[{"path":"i","digest":{"sizeBytes":"12"}},{"path":"e"}]}
                      {"mnemonic":"Other","runner":"local","listedOutputs":["o/c"]}"#;
         let profile = r#"{"traceEvents":[
             {"cat":"critical path component","out":"o/a","dur":7},
@@ -354,6 +364,7 @@ mod tests {
         assert!(actions[0].is_layer() && !actions[1].is_layer());
         assert_eq!(actions[0].time, Some(Duration::from_micros(1500)));
         assert_eq!(actions[1].time, None);
+        assert_eq!(actions[0].inputs, [("i".to_owned(), 12), ("e".to_owned(), 0)]);
         assert!(actions[0].made(Path::new("/base/o/b")) && !actions[0].made(Path::new("/o/c")));
     }
 }

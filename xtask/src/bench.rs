@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what layers of real wheels cost, from nothing and from the cache, and what
 //! others cost that make them of the same files.
 
+mod actions;
 mod cache;
 mod chunks;
 mod cold;
@@ -32,6 +33,7 @@ enum Part {
     Chunks,
     Images,
     Rebuilds,
+    Actions,
 }
 
 const PARTS: &[(&str, Part)] = &[
@@ -41,6 +43,7 @@ const PARTS: &[(&str, Part)] = &[
     ("chunks", Part::Chunks),
     ("images", Part::Images),
     ("rebuilds", Part::Rebuilds),
+    ("actions", Part::Actions),
 ];
 
 /// What to run.
@@ -90,6 +93,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             Part::Chunks => chunks::run(project, &worker, &mut page)?,
             Part::Images => images::run(project, &worker, 1, &mut page)?,
             Part::Rebuilds => rebuilds::run(project, &worker, &mut page)?,
+            Part::Actions => actions::run(project, &worker, &mut page)?,
         }
     }
     page.print();

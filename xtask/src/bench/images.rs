@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 
 use super::page::{Page, Unit};
 use super::{median, ratio};
-use crate::bazel::Bazel;
+use crate::bazel::{Bazel, Build};
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result};
+use crate::shell::{self, Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::Table;
 use crate::wheels::{self, Package};
 use crate::{ui, workspace};
 
-const IMAGES: usize = 20;
+pub(super) const IMAGES: usize = 20;
 
 /// Packages that get layers of their own; the others are squashed, in each image.
-const ALONE: &[&str] =
+pub(super) const ALONE: &[&str] =
     &["llvmlite", "matplotlib", "numpy", "opencv_python_headless", "pandas", "pyarrow", "scipy"];
 
 /// A group of those that change together, merged into one layer.
-const WEB: &[&str] = &["asgiref", "click", "django", "flask", "itsdangerous", "jinja2", "werkzeug"];
+pub(super) const WEB: &[&str] =
+    &["asgiref", "click", "django", "flask", "itsdangerous", "jinja2", "werkzeug"];
 
 /// Where actions run: the peer is no worker, and has nothing to gain from a sandbox.
 const PEER: &[&str] = &[
@@ -127,6 +128,23 @@ fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -
     Ok(Side { wall, cpu })
 }
 
+/// The CPU time of a build by a server that runs, and of the workers that it started. They have
+/// ended after it.
+pub(super) fn cost(bazel: &Bazel, target: &str, options: &[&str]) -> Result<(Build, Duration)> {
+    let server = shell::capture(bazel.command("info").arg("server_pid"))?;
+    let server = server.trim().to_owned();
+    let before = cpu(&server)?;
+    let build = bazel.build(target, options)?;
+    if !build.success {
+        return Err(failure(build.said));
+    }
+    // Workers count once they have ended.
+    shell::run(
+        bazel.building("build").args(["//:none", "--worker_quit_after_build"]).args(options),
+    )?;
+    Ok((build, cpu(&server)?.saturating_sub(before)))
+}
+
 /// The CPU time of a process and of its children that have ended.
 fn cpu(process: &str) -> Result<Duration> {
     let path = format!("/proc/{process}/stat");
@@ -191,6 +209,8 @@ fn generate(project: &Project, folder: &Path, packages: &[Package]) -> Result<()
         let of_image = format!("binary = \":{app}\", layer_tier = \":tier\"");
         build.push(target("py_image_layer", &format!("image{image}"), &of_image));
     }
+    let labels: Vec<String> = (0..IMAGES).map(|image| format!("\":image{image}\"")).collect();
+    build.push(target("filegroup", "images", &format!("srcs = [{}]", labels.join(", "))));
     let merged = |names: &[&str]| {
         let names: Vec<String> =
             names.iter().map(|name| format!("\"@pip//{name}\": \"all\"")).collect();

@@ -95,7 +95,9 @@ pub(super) enum Unit {
     /// A small one.
     Share,
     Milliseconds,
+    Kilobytes,
     Mebibytes,
+    Number,
 }
 
 impl Unit {
@@ -104,7 +106,9 @@ impl Unit {
             Self::Ratio => format!("{value:.3}"),
             Self::Share => format!("{value:.4}"),
             Self::Milliseconds => format!("{value:.2} ms"),
+            Self::Kilobytes => format!("{value:.1} kB"),
             Self::Mebibytes => format!("{value:.0} MiB"),
+            Self::Number => format!("{value:.0}"),
         }
     }
 }

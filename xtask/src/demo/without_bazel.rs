@@ -175,6 +175,7 @@ fn build(client: &mut Client, requests: &[(Layer, WorkRequest)]) -> Result<Build
         actions.push(Action {
             mnemonic: "PyImageLayer".to_owned(),
             runner: "worker".to_owned(),
+            inputs: Vec::new(),
             outputs: vec![layer.blob.display().to_string()],
             time: Some(time),
         });

@@ -117,10 +117,11 @@ impl Owed {
         self.answer.as_ref()
     }
 
-    /// Whether it ended by itself, as it would have alone.
+    /// Whether it ended by itself, as it would have alone. One that Bazel had given up may have
+    /// failed because its sources were changed since.
     pub(crate) fn ended_by_itself(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| {
-            !self.wrong && !answer.was_cancelled && (answer.exit_code == 0 || !self.superseded)
+            !self.wrong && !answer.was_cancelled && (answer.exit_code == 0 || !self.given_up())
         })
     }
 
