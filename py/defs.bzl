@@ -1,10 +1,8 @@
-"""pylayer's public rules.
+"""The rules that make layers and images.
 
-    load("@pylayer//py:defs.bzl", "py_image", "py_image_layer", "py_layer_tier")
-
-`py_layer_tier` says how packages are grouped into layers and how each layer is
-compressed; `py_image_layer` makes the layers of one binary; `py_image` makes an
-image of layers and a base.
+```starlark
+load("@pylayer//py:defs.bzl", "py_image", "py_image_layer", "py_layer_tier")
+```
 """
 
 load("//py/private:image.bzl", _py_image = "py_image")

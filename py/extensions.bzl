@@ -1,4 +1,4 @@
-"""The module extension that brings the worker."""
+"""The module extension that provides the worker."""
 
 load("//py/private:host_cargo.bzl", "pylayer_host_cargo", "pylayer_host_toolchains")
 load("//py/private:prebuilt.bzl", "pylayer_prebuilt_repositories")
@@ -24,7 +24,7 @@ def _pylayer_impl(module_ctx):
 
 pylayer = module_extension(
     implementation = _pylayer_impl,
-    doc = """The worker, as a toolchain: built from source by the host's cargo, or downloaded.
+    doc = """Provides the worker as a toolchain: downloaded, or built from source by the host's cargo.
 
     pylayer = use_extension("@pylayer//py:extensions.bzl", "pylayer")
     pylayer.prebuilt(lockfile = "//:pylayer.lock.json")

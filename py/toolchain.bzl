@@ -1,4 +1,4 @@
-"""The worker's toolchain, for a worker of your own. MODULE.bazel has the usual ways to get one."""
+"""The worker's toolchain, for a worker that you build yourself."""
 
 load("//py/private:providers.bzl", _PyLayerToolchainInfo = "PyLayerToolchainInfo")
 load("//py/private:toolchain.bzl", _py_layer_toolchain = "py_layer_toolchain")

@@ -91,7 +91,9 @@ impl Invocation {
             None => Ok(Self::Worker(startup)),
             Some(word) => {
                 let what = format!("`{}` follows --persistent_worker", word.display());
-                Err(Error::usage(what).hint("a worker reads its commands from standard input"))
+                let hint =
+                    "a worker reads its commands from standard input: leave out one of the two";
+                Err(Error::usage(what).hint(hint))
             }
         }
     }

@@ -81,7 +81,20 @@ impl Error {
             }
             _ => Fault::Environment,
         };
-        Self::new(fault, what).at(path).because(source)
+        let hint = match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Some("free some space, or write to another disk")
+            }
+            std::io::ErrorKind::FileTooLarge => {
+                Some("`ulimit -f` shows the limit of a file's size")
+            }
+            _ => None,
+        };
+        let error = Self::new(fault, what).at(path).because(source);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
     }
 
     /// Names the path that the error is about.

@@ -58,5 +58,5 @@ pub fn once<T>(slot: &mut Option<T>, flag: &str, value: T) -> Result<()> {
 
 /// A value that knows how to read itself, for clap.
 pub fn parsed<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: Error| error.to_string().replace("\nhint: ", "; "))
+    text.parse().map_err(|error: Error| error.to_string())
 }

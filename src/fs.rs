@@ -7,8 +7,10 @@ pub mod directory;
 mod folder;
 mod output;
 
+pub use std::fs::File;
+
 use std::ffi::OsString;
-use std::fs::{self as std_fs, File};
+use std::fs as std_fs;
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};

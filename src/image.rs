@@ -184,11 +184,11 @@ fn distinct(given: &[Given], mut known: BTreeSet<String>) -> (Vec<usize>, Warnin
     let (mut taken, mut warnings) = (Vec::new(), Warnings::default());
     for (index, layer) in given.iter().enumerate() {
         if layer.is_empty {
-            warnings.add(Kind::EmptyLayer, layer.path());
+            warnings.add(Kind::EmptyLayer, format!("`{}`", layer.path()));
         } else if known.insert(layer.diff_id.to_string()) {
             taken.push(index);
         } else {
-            warnings.add(Kind::KnownLayer, layer.path());
+            warnings.add(Kind::KnownLayer, format!("`{}`", layer.path()));
         }
     }
     (taken, warnings)

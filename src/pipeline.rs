@@ -150,7 +150,7 @@ impl Layer {
         report.planned();
         report.warnings = std::mem::take(&mut plan.warnings);
         if !common.compression.fits_name(&targets.blob) {
-            report.warnings.add(Warning::OutputName, targets.blob.display().to_string());
+            report.warnings.add(Warning::OutputName, format!("`{}`", targets.blob.display()));
         }
         Ok(Self { common, plan, files })
     }

@@ -204,7 +204,7 @@ impl Item {
     fn destination(&self) -> Result<Destination> {
         let Some(to) = &self.to else {
             let what = format!("`--{}={}` has no `--to`", self.kind.flag(), self.value.display());
-            return Err(Error::usage(what).hint(LAYER.hint()));
+            return Err(Error::usage(what).hint("add `--to=DEST`: where it goes in the image"));
         };
         if self.kind == ItemKind::File && to.as_bytes().ends_with(b"/") && to != "/" {
             let what = format!("`--to={}` names a directory for a file", to.display());
@@ -246,7 +246,9 @@ const PARAMS: u64 = 1 << 30;
 
 /// The arguments in a params file: one a line, as they stand (Bazel's format "multiline").
 pub fn read_params_file(path: &Path) -> Result<Vec<OsString>> {
-    let bytes = fs::read(path, PARAMS)?;
+    let bytes = fs::read(path, PARAMS).map_err(|error| {
+        error.or_hint(|| "`@FILE` reads arguments from a file, one per line".into())
+    })?;
     let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     if bytes.is_empty() {
         return Ok(Vec::new());

@@ -144,7 +144,7 @@ fn read(path: &SourcePath) -> Result<(Index, SegmentFile, PackagePlan)> {
 fn read_index(input: &Input, path: &Path) -> Result<(Index, [u8; 32], u64)> {
     let fail = |what: &str, hint: &str| Error::input(format!("{what}:")).at(path).hint(hint);
     let no_segment =
-        || fail("no segment, or not all of one", "make it anew with `pylayer segment`");
+        || fail("not a segment file, or a truncated one", "make it with `pylayer segment`");
     let damaged = || fail("a damaged segment", "make it anew with `pylayer segment`");
     let size = input.size();
     let end = size.checked_sub(FOOTER as u64).ok_or_else(no_segment)?;

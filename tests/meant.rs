@@ -201,7 +201,7 @@ fn slips_are_told() {
     for (arguments, told) in [
         (&["--package=p", "--exclude=*.pyi", "--tree=t", "--to=app"][..], "--exclude=*.pyi"),
         (&["--elsewhere=gone", "--to=x", "--file=f", "--to=f"], "`gone`"),
-        (&["--package=p", "--wheel=no.whl", "--tree=t", "--to=app"], "no.whl: it is no ZIP"),
+        (&["--package=p", "--wheel=no.whl", "--tree=t", "--to=app"], "`no.whl`: it is not a ZIP"),
         (&[], "no entries"),
         (&["--compression=zstd", "--file=f", "--to=f", "--output=o.tar.gz"], "o.tar.gz"),
     ] {

@@ -1,4 +1,4 @@
-//! `docs/worker.md` says which test shows what: they are all there.
+//! `docs/reference/worker.md` says which test shows what: they are all there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
 /// The links in a cell, as name and path from the checkout.
 fn links(cell: &str) -> Vec<(String, PathBuf)> {
     let links = cell.split(", ").filter(|link| *link != "–").map(|link| {
-        let (name, path) = link.trim_matches(['[', ')']).split_once("](../").unwrap();
+        let (name, path) = link.trim_matches(['[', ')']).split_once("](../../").unwrap();
         (name.to_owned(), PathBuf::from(path))
     });
     links.collect()
@@ -39,7 +39,7 @@ fn is_there(name: &str, path: &Path) -> bool {
 #[test]
 fn what_the_worker_promises_is_shown_by_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("docs/worker.md")).unwrap();
+    let text = fs::read_to_string(root.join("docs/reference/worker.md")).unwrap();
     let mut named = BTreeSet::new();
     for (heading, columns, least) in
         [("What each Bazel does", 4, 20), ("What the worker promises", 2, 20)]

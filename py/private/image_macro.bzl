@@ -45,49 +45,49 @@ def py_image_layer(
         warn_remote_cache_threshold_mb = 200,
         tags = [],
         **kwargs):
-    """Makes the layers of a container image for a Python binary, or for several.
+    """The layers of a container image for one or more Python binaries.
 
-    The default outputs are the layers, compressed, in the order in which they
-    go into the image, seldom-changing first: the interpreter; packages with
-    layers of their own, by name; groups of several packages, by name; all other
-    packages, squashed into one; groups of first-party files, by name; and the
-    default layer with the launcher and the sources.
+        py_image_layer(
+            name = "layers",
+            binary = ":app",
+            layer_tier = ":tier",
+        )
 
-    Output groups: `deps` (all layers but the default one), `sources` (the
-    default layer), `metadata` (a JSON file for each layer, in the same order,
-    with its digest, diff_id, size and media type), `_validation` (the checker's
-    log: Bazel makes it with every build of the image).
+    `bazel build :layers` writes the layers in the order in which they go into the
+    image, those that rarely change first. The launcher is at `/app` (the tier's
+    `root`), and everything else is in `/app.runfiles`. On a base image that has
+    python3, the entry point is `["/app"]`.
 
-    In the image the launcher is at `/app` (`root` of the tier), and everything
-    else at its place in `/app.runfiles`. An image of these layers on a base
-    that has python3 runs with the entry point `["/app"]`.
-
-    Also made: `<name>_no_src`, the layers of the output group `deps`, and
-    `<name>_only_src`, the default layer.
+    | Output group  | Files                                                                         |
+    | ------------- | ----------------------------------------------------------------------------- |
+    | (default)     | all layers                                                                    |
+    | `deps`        | all layers but the default layer, also as the target `<name>_no_src`          |
+    | `sources`     | the default layer, with the launcher and your sources; `<name>_only_src`      |
+    | `metadata`    | a JSON file for each layer, in the same order: digest, size, diff_id          |
+    | `_validation` | the log of the checker, which Bazel runs with every build of the target       |
 
     Args:
-      name: the target's name. The names of the image's own layers begin with it.
-      binary: label of the `py_binary`, or of any other executable with packages in its runfiles.
-      binaries: labels of several binaries, in place of `binary`. The order does not matter.
-      launcher_dir: where the launchers of `binaries` go, each under its own name.
-      groups: label of a first-party target -> name of a group. The target's outputs and data (not
-        its `deps`) are a layer of their own. Several targets may be in one group. Groups of
-        packages, and of some of a package's files, belong to the tier.
-      group_execution_requirements: layer -> list of `key=value` or `key`, for the layers that the
-        image itself makes: "packages" (the squashed one), "default", and groups of first-party
-        files; for example `{"packages": ["no-remote-cache"]}`.
-      group_compress_levels: layer -> level of gzip, for the same layers, in place of what the tier
-        says. `compression` of the tier can do more.
-      layer_tier: label of the `py_layer_tier` of this image. Default: what the flag
-        `--@pylayer//py:layer_tier` says, which is an empty tier if it is not given.
-      platform: label of the platform that the image is for. Default: that of the build.
-      base_layers: how many layers the base image has. They count for the limits below.
-      max_layers: more layers fail the check. 127 is what container runtimes take.
-      warn_layer_count: more layers are worth a warning.
-      warn_remote_cache_threshold_mb: more MiB of packages that are in no group, all together, fail
-        the check, which then says what to put into the tier; of one such package, they are worth a
-        warning. What is measured is what ships.
-      tags: tags of all targets. `manual` is added: layers are built when something asks for them.
+      name: the name of the target. The file names of its own layers begin with it.
+      binary: label of a `py_binary`, or of any executable with packages in its runfiles.
+      binaries: labels of several binaries, instead of `binary`. Their order does not matter.
+      launcher_dir: the directory for the launchers of `binaries`.
+      groups: maps the label of a target of your own to a group: a layer of this image with the target's
+        outputs and `data`, but not its `deps`. Several targets may share a group. Packages belong
+        into the tier.
+      group_execution_requirements: maps a layer to a list of `key=value` or `key`, for the layers that
+        the image itself makes: `packages` (the squashed layer), `default`, and groups of your own
+        targets. For example `{"packages": ["no-remote-cache"]}`.
+      group_compress_levels: maps a layer to a gzip level, for the same layers. It takes precedence over
+        the tier, whose `compression` can do more.
+      layer_tier: label of the `py_layer_tier` to use. It takes precedence over the flag
+        `--@pylayer//py:layer_tier`.
+      platform: label of the platform that the image is for. By default that of the build.
+      base_layers: the number of layers of the base image, which count for the limits below.
+      max_layers: the build fails if the image has more layers. Container runtimes take 127.
+      warn_layer_count: the checker warns if the image has more layers.
+      warn_remote_cache_threshold_mb: the build fails if the packages that are in no group have more MiB
+        than this together, and the checker warns if one of them has. Sizes are uncompressed.
+      tags: tags of all targets. `manual` is added.
       **kwargs: attributes that every rule has, such as `visibility` and `testonly`.
     """
     tags = tags + ["manual"] if "manual" not in tags else tags

@@ -3,22 +3,30 @@
 PyLayerTierInfo = provider(
     doc = "How packages are grouped into layers, and how layers are compressed.",
     fields = {
-        "base_directories": "list of string: directories of the base image, which layers have no entries for",
-        "bytecode": "string: `keep` or `drop`: what becomes of the `__pycache__` directories of packages",
-        "compression": "dict: group -> compression, as the worker writes it (`zstd:9`)",
+        "base_directories": "list of strings: directories that the base image owns; layers have no entries for them",
+        "bytecode": "string: `keep` or `drop`, for the `__pycache__` directories of packages",
+        "compression": "dict: group to compression, in the form of the worker's flag (`zstd:9`)",
         "default_compression": "string: the compression of every other layer",
-        "exclude": "dict: package, or `*` for every package -> list of patterns: files that no layer has",
-        "first_party": "dict: target of the main repository (`//lib:branding`) -> group",
-        "group": "string: numeric gid of every entry",
-        "group_of": "dict: package -> the group of the whole package",
-        "interpreter_group": "string: the group of the Python interpreter; empty: none",
-        "members": "dict: group -> sorted list of the packages that are in it as a whole",
-        "owner": "string: numeric uid of every entry",
-        "root": "string: where the launcher lands; runfiles are next to it",
-        "splits": "dict: package -> list of structs (`group`, `patterns`), sorted by group",
-        "strip_prefix": "string: first-party files below this folder land below `root`; empty: none do",
-        "use_wheels": "bool: whether layers are made with the help of the wheels that packages were installed from",
-        "wheels": "dict: package -> list of File: its wheel, where the package's own target does not name it",
+        "exclude": "dict: package, or `*` for every package, to a list of patterns of files to leave out",
+        "first_party": "dict: target of the main repository (`//lib:branding`) to group",
+        "group": "string: numeric group ID of every entry",
+        "group_of": "dict: package to the group of the whole package",
+        "interpreter_group": "string: the group of the Python interpreter, or empty",
+        "members": "dict: group to the sorted list of packages that are in it as a whole",
+        "owner": "string: numeric user ID of every entry",
+        "root": "string: path of the launcher in the image",
+        "splits": "dict: package to a list of structs with `group` and `patterns`, sorted by group",
+        "strip_prefix": "string: the folder whose files go below `root`, or empty",
+        "use_wheels": "bool: whether gzip layers copy compressed data from wheels",
+        "wheels": "dict: package to a list of File: its wheel, if the package's own target does not name it",
+    },
+)
+
+PyImageLayersInfo = provider(
+    doc = "The layers of an image, and where in it its programs are.",
+    fields = {
+        "launchers": "dict: name of a binary to the path of its launcher in the image",
+        "layers": "list of structs: `blob` (File), `metadata` (File: JSON with digest, diff_id, size and media type), `media_type` (string); the lowest layer first",
     },
 )
 
@@ -31,9 +39,9 @@ PyImageLayersInfo = provider(
 )
 
 PyLayerToolchainInfo = provider(
-    doc = "The worker.",
+    doc = "The worker, as the field `pylayer` of the resolved toolchain.",
     fields = {
-        "flags": "list of string: the worker's startup flags",
+        "flags": "list of strings: the worker's startup flags",
         "worker": "FilesToRunProvider: the `pylayer` executable",
     },
 )

@@ -91,97 +91,110 @@ def _py_layer_tier_impl(ctx):
 
 py_layer_tier = rule(
     implementation = _py_layer_tier_impl,
-    doc = """Says how pip packages are grouped into layers and how layers are compressed.
+    doc = """How the pip packages of an image are grouped into layers, and how each layer is compressed.
 
     py_layer_tier(
         name = "tier",
         groups = {
-            "@pip//numpy": "numpy",                          # a layer of its own
-            "@pip//torch:torch/lib/*.so*": "torch_native",   # some files of a package; the rest is a layer, too
-            "@pip//flask": "web",                            # one layer for the three
+            "@pip//numpy": "numpy",                          # a layer for numpy
+            "@pip//torch:torch/lib/*.so*": "torch_native",   # a layer for some of torch's files, another for the rest
+            "@pip//flask": "web",                            # one layer for these three
             "@pip//jinja2": "web",
             "@pip//werkzeug": "web",
-            "//lib:branding": "branding",                    # a target of the main repository
+            "//lib:branding": "branding",                    # a target of your own
         },
         compression = {"torch_native": ["zstd", "3"]},
         interpreter_group = "python",
     )
 
-Packages in no group are squashed into one layer. A tier is used by an image
-that pins it (`layer_tier` of py_image_layer), or by every other image with
-`--@pylayer//py:layer_tier=//path:tier`.
+All packages that are in no group share one layer, the squashed layer.
+
+An image uses the tier that its `layer_tier` names. Images without one use the
+tier that the flag `--@pylayer//py:layer_tier=//path:tier` names, and an empty
+tier if the flag is not set.
+
+A tier that cannot work fails at analysis, with a message that names the entry
+at fault. A tier may serve many images, so a key that one image does not have is
+no error: the checker of that image lists it.
 """,
     attrs = {
         "base_directories": attr.string_list(
-            doc = "Directories that the base image owns, such as `/opt/python`: layers have no entries for them and what is above " +
-                  "them, so their owners and modes stay. What most base images have, such as `/usr`, need not be named.",
+            doc = "Directories that the base image owns, such as `/opt/python`. Layers have no entries for them or their parents, so the " +
+                  "base image's owners and modes stay. There is no need to list common ones, such as `/usr`.",
         ),
         "bytecode": attr.string(
             default = "drop",
-            doc = "`keep` ships the `__pycache__` directories that packages' trees have; `drop` leaves them out.",
+            doc = "`keep` ships the `__pycache__` directories of packages. `drop` leaves them out.",
             values = ["drop", "keep"],
         ),
         "compression": attr.string_list_dict(
-            doc = "Group -> `[algorithm, level]`: `none`, `gzip` (1 to 9) or `zstd` (1 to 22). Without a level the algorithm's usual one is taken.",
+            doc = """Maps a group to `[algorithm, level]`: `["none"]`, `["gzip", "1"]` to `["gzip", "9"]`, or `["zstd", "1"]` to `["zstd", "22"]`. The level may be left out.
+
+Two keys are not groups: `packages` is the squashed layer, and `default` is the
+layer with the launcher and your sources. Groups that an image declares itself
+can be named, too.""",
         ),
         "default_compression": attr.string_list(
             default = ["gzip", "6"],
-            doc = "`[algorithm, level]` of every layer that `compression` does not name, the squashed and the default layer included.",
+            doc = "`[algorithm, level]` for every layer that `compression` does not name.",
         ),
         "exclude": attr.string_list_dict(
-            doc = "`@pip//package`, or `*` for every package -> patterns, as in `groups`: files that no layer has, such as tests.",
+            doc = "Maps `@pip//package`, or `*` for every package, to patterns of files to leave out of all layers, such as " +
+                  "`[\"**/tests\", \"*.pyi\"]`. The patterns are those of `groups`.",
         ),
         "group": attr.string(
             default = "0",
-            doc = "Numeric gid of every file and directory.",
+            doc = "Numeric group ID of every file and directory.",
         ),
         "groups": attr.string_dict(
-            doc = """What -> group.
+            doc = """Maps what goes into a layer to the name of a group. A key is one of:
 
-`@pip//package` is a whole package. A group of one package is made once and
-shared by every image that has the package; a group of several is made for each
-binary. Any hub name stands for any hub, and a package's name may be spelled in
-any way that PEP 503 holds equal.
+`@pip//package`: the whole package. Any hub name works: `@pip//torch`,
+`@pypi//torch`, and a label of the repository behind the hub all mean the package
+torch. Names are normalized as PEP 503 says, so `Typing_Extensions` is
+`typing-extensions`. A group of one package is built once and shared by every
+image that has the package. A group of several is built for each binary.
 
-`@pip//package:pattern` is the files of a package that match the pattern: `*`
-and `?` within a path component, `**` for any number of components, `[...]`
-and `{a,b}`. A pattern without a slash matches a file's name at any depth; one
-with a slash matches the path from `site-packages`. Each such group, and the
-rest of the package, is a layer that every image shares. A file that patterns of
-two groups match is in the first one, by name.
+`@pip//package:pattern`: the package's files that match. `*` and `?` match
+within a path component, `**` matches any number of components, and `[...]` and
+`{a,b}` work as in a shell. A pattern without a slash matches a file name at any
+depth; one with a slash matches the path from `site-packages`. Each such group
+is a layer, and so is the rest of the package; every image shares them. A file
+that the patterns of two groups match goes to the group that sorts first.
 
-`//folder:target` is a target of the main repository with its data, but not its
-`deps`: a layer of each image.""",
+`//folder:target`: a target of your own repository, with its outputs and `data`
+but without its `deps`. An `alias` is not followed: name the target itself.
+
+The names `default`, `packages`, and `squashed` are taken.""",
         ),
         "interpreter_group": attr.string(
-            doc = "The group of the Python interpreter, where it is one that Bazel builds or fetches: a layer of its own, " +
-                  "made once and shared by every image. Empty: the interpreter is in the default layer.",
+            doc = "The group of the Python interpreter, if Bazel builds or downloads it. It gets a layer of its own, built once and " +
+                  "shared by every image. By default the interpreter is in the default layer.",
         ),
         "owner": attr.string(
             default = "0",
-            doc = "Numeric uid of every file and directory.",
+            doc = "Numeric user ID of every file and directory.",
         ),
         "root": attr.string(
             default = "/app",
-            doc = "Where the launcher lands in the image. The runfiles are next to it, in `<root>.runfiles`.",
+            doc = "Path of the launcher in the image. The runfiles are next to it, in `<root>.runfiles`.",
         ),
         "strip_prefix": attr.string(
-            doc = "A folder: first-party files below it land below `root`, the folder's name taken off, instead of in the runfiles. " +
-                  "The launcher does the same if it is below the folder, and else is in `root` under its own name. " +
-                  "Packages and the interpreter stay in the runfiles.",
+            doc = "A folder of your repository. Your files below it go below `root`, without the folder's name, and not into the " +
+                  "runfiles. A launcher below it does the same; any other launcher goes to `root` under its own name. " +
+                  "Packages and the interpreter always stay in the runfiles.",
         ),
         "use_wheels": attr.bool(
             default = True,
-            doc = "Whether gzip layers take what lies compressed in the wheel that a package was installed from, where that is known, " +
-                  "in place of compressing it again. What a layer contains is the same either way, its digest is not.",
+            doc = "Whether gzip layers copy compressed data from the wheel that a package was installed from, which is much faster than " +
+                  "compressing it again. The contents of the layer and its diff_id are the same either way; its digest is not.",
         ),
         "wheels": attr.label_list(
             allow_files = True,
-            doc = """Wheels of packages whose targets do not name theirs.
+            doc = """Wheels of packages whose targets do not name them, such as `@pip//numpy:whl` of rules_python.
 
-rules_python's do not: its hub has the list, as `all_whl_requirements` in
-`@pip//:requirements.bzl`. A wheel belongs to the package that its file name
-says. What is no wheel is ignored.""",
+A wheel belongs to the package in its file name. Files that are not wheels are
+ignored. Targets of rules_py name their wheels themselves.""",
         ),
     },
     provides = [PyLayerTierInfo],

@@ -32,9 +32,12 @@ def _py_layer_toolchain_impl(ctx):
 
 py_layer_toolchain = rule(
     implementation = _py_layer_toolchain_impl,
-    doc = """A `pylayer` executable for toolchains of type `@pylayer//py:toolchain_type`.
+    doc = """A `pylayer` executable of your own, for toolchains of type `@pylayer//py:toolchain_type`.
 
-    py_layer_toolchain(name = "linux", worker = "bin/pylayer")
+    py_layer_toolchain(
+        name = "linux",
+        worker = "//third_party/pylayer",    # such as a rust_binary
+    )
 
     toolchain(
         name = "linux_toolchain",
@@ -42,11 +45,13 @@ py_layer_toolchain = rule(
         toolchain = ":linux",
         toolchain_type = "@pylayer//py:toolchain_type",
     )
+
+Register it with `register_toolchains("//:linux_toolchain")` in MODULE.bazel.
 """,
     attrs = {
         "flags": attr.string_list(
-            doc = "Startup flags of the worker, each of the form `--flag=value`. They are the same for every action, so one " +
-                  "process serves all. They are part of each action's key: flags that differ between machines prevent hits in a remote cache.",
+            doc = "Startup flags of the worker, each of the form `--flag=value`. They are part of every action's key, so flags " +
+                  "that differ between machines prevent hits in a remote cache.",
         ),
         "worker": attr.label(
             allow_files = True,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures what images cost at analysis, and writes docs/analysis-cost.md.
+"""Measures what images cost at analysis, and writes docs/explanation/analysis-cost.md.
 
-    python3 py/tests/analysis_cost.py [--output docs/analysis-cost.md]
+    python3 py/tests/analysis_cost.py [--output docs/explanation/analysis-cost.md]
 
 Makes a workspace of 60 packages of 500 files and of 100 images with all of
 them, and has Bazel analyse 1, 10 and 100 of these, each time with a new server.
@@ -203,23 +203,23 @@ def measure(workspace: Workspace, runs: int) -> str:
 PAGE = """\
 # What images cost at analysis
 
-Made by `python3 py/tests/analysis_cost.py`, which prints this page; Bazel: {version}, {cores} cores. Single runs: with other work on the machine, seconds come and go.
+Made by `python3 py/tests/analysis_cost.py`, which prints this page; Bazel: {version}, {cores} cores. These are single runs; other work on the machine changes them by seconds.
 
-The workspace has {packages} packages of {files} files, either as one tree each or as separate files. Every image has a binary of its own with all packages: ten with layers of their own, twenty in two groups, thirty in none.
+The workspace has {packages} packages of {files} files, either as one tree each or as separate files. Every image has its own binary with all packages: ten with layers of their own, twenty in two groups, and thirty in none.
 
 ## Time and memory
 
-`bazel build --nobuild` of the binaries alone, and of the images, each with a new server; the server's own start is not in it. Heap is what is left after a collection.
+`bazel build --nobuild` of the binaries alone, and of the images, each with a new server, without the time to start it. Heap is measured after a garbage collection.
 
 {costs}
 ## Actions
 
-A package's layer is one action however many images have it. Each image adds its merged layers, the squashed and the default one, and the check. The list of each layer's sources is a `FileWrite`, which Bazel does itself.
+A package's layer is one action, however many images have it. Each image adds its merged layers, the squashed and the default layer, and the check. The list of each layer's sources is a `FileWrite`, which Bazel does itself.
 
 {actions}
 ## Arguments
 
-Bytes of the params file of one package's layer. A tree is one line, whatever it holds, which the script makes sure of. Separate files are two lines each, made when the action runs and not at analysis.
+Bytes of the params file of one package's layer. A tree is one line, whatever it contains; the script checks that. Separate files are two lines each, which Bazel writes when the action runs, not at analysis.
 
 {params}"""
 

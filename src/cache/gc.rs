@@ -4,7 +4,6 @@
 //! that is being read stays readable until it is closed.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -66,7 +65,9 @@ impl Folder {
                 store::check(&directory)?;
                 Ok(Self { root: version_folder(&directory) })
             }
-            _ => Err(Error::input("there is no cache directory").at(directory)),
+            _ => Err(Error::input("there is no cache directory")
+                .at(directory)
+                .hint("`pylayer layer --cache-dir=DIR` makes one, as does a worker")),
         }
     }
 
@@ -219,7 +220,7 @@ fn collect(root: &Path, limit: u64, more: u64) -> u64 {
 /// The right to publish what was counted, until dropped. Nobody else publishes or collects
 /// meanwhile, so whoever collects next sees all that was counted.
 #[derive(Debug)]
-pub(super) struct Room(#[expect(dead_code, reason = "holds the lock")] Option<File>);
+pub(super) struct Room(#[expect(dead_code, reason = "holds the lock")] Option<fs::File>);
 
 /// How long is waited for another one's room, in milliseconds, before it is looked at again. That
 /// is long enough for a collection; a process that is stopped must hold up no others.

@@ -159,7 +159,7 @@ impl Arguments<'_> {
     }
 }
 
-/// Looks after the cache: what it holds, and whether that is intact
+/// Shows, verifies, and cleans up the cache
 #[derive(Debug, Parser)]
 #[command(arg_required_else_help = false, disable_help_subcommand = true)]
 pub struct CacheRequest {
@@ -171,15 +171,15 @@ pub struct CacheRequest {
 /// What can be done with a cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
 pub enum CacheVerb {
-    /// Says what the cache holds, and how useful it has been
+    /// Shows what the cache holds, with hits and misses
     Stat {
         /// Exact, and in JSON
         #[arg(long)]
         json: bool,
     },
-    /// Checks all that is in the cache and removes what is damaged
+    /// Verifies every entry, and removes those that are damaged
     Verify,
-    /// Removes what is over --cache-size, the least recently used first
+    /// Removes the least recently used entries beyond --cache-size
     #[command(name = "gc")]
     Collect,
     /// Removes everything
@@ -196,11 +196,11 @@ struct Completions {
 /// Writes a manual page
 #[derive(Debug, Parser)]
 struct Man {
-    /// The command it is about; without one, pylayer as a whole
+    /// The command; without one, the page is about pylayer as a whole
     command: Vec<String>,
 }
 
-/// Says what a command does
+/// Shows the help of a command
 #[derive(Debug, Parser)]
 struct Help {
     /// The command

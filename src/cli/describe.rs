@@ -33,15 +33,15 @@ pub(super) fn root() -> Command {
         .max_term_width(100)
         .override_usage(
             "pylayer [STARTUP FLAGS] COMMAND [ARGS]\n       \
-             pylayer [STARTUP FLAGS] @FILE                 arguments from FILE, one a line\n       \
+             pylayer [STARTUP FLAGS] @FILE                 arguments from FILE, one per line\n       \
              pylayer [STARTUP FLAGS] --persistent_worker   a Bazel worker on stdin and stdout",
         )
-        .after_help("No startup flag changes any output. A command takes them, too.")
+        .after_help("Startup flags never change an output. They may also follow a command.")
         .arg(
             Arg::new("persistent_worker")
                 .long("persistent_worker")
                 .action(ArgAction::SetTrue)
-                .help("Answers work requests on standard input until it ends"),
+                .help("Answers Bazel's work requests on standard input, until it ends"),
         )
 }
 
@@ -53,7 +53,7 @@ pub(super) fn with_startup(command: Command) -> Command {
     command
         .args(flags)
         .max_term_width(100)
-        .after_help(notes + "The startup flags may stand here, too: `pylayer --help` lists them.")
+        .after_help(notes + "Startup flags may follow, too: `pylayer --help` lists them.")
 }
 
 /// The whole command line.
@@ -109,9 +109,11 @@ pub(super) fn man(words: &[impl AsRef<str>]) -> Result<String> {
 
 /// An error of clap's in words of ours.
 pub(super) fn refusal(error: &clap::Error, command: &Command, hint: &str) -> Error {
-    // What a value's own parser says is all there is to say.
+    // What a value's own parser says is all there is to say, with a hint of its own if it has one.
     if let Some(source) = error.source() {
-        return Error::usage(source.to_string()).or_hint(|| hint.to_owned());
+        let text = source.to_string();
+        let (what, own) = text.split_once("\nhint: ").unwrap_or((&text, hint));
+        return Error::usage(what).hint(own);
     }
     let typed = |kind| match error.get(kind) {
         Some(ContextValue::String(typed)) => typed.as_str(),
@@ -128,6 +130,19 @@ pub(super) fn refusal(error: &clap::Error, command: &Command, hint: &str) -> Err
             let known = command.get_subcommands().map(Command::get_name);
             unknown("command", typed(ContextKind::InvalidSubcommand), known, hint)
         }
+        (ErrorKind::MissingSubcommand, _) => {
+            let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+            let what = format!("`{}` has no command", command.get_bin_name().unwrap_or_default());
+            Error::usage(what).hint(format!("add one of {}; {hint}", names.join(", ")))
+        }
+        (ErrorKind::MissingRequiredArgument, _) => {
+            let missing = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(missing)) => missing.join("`, `"),
+                _ => String::new(),
+            };
+            let missing = missing.replace(['<', '>'], "");
+            Error::usage(format!("`{missing}` is missing")).hint(hint)
+        }
         (ErrorKind::InvalidValue, flag) if !typed(ContextKind::InvalidValue).is_empty() => {
             let (flag, _) = flag.split_once(" <").unwrap_or((flag, ""));
             let valid = match error.get(ContextKind::ValidValue) {
@@ -139,7 +154,8 @@ pub(super) fn refusal(error: &clap::Error, command: &Command, hint: &str) -> Err
                 None => valid,
             };
             let value = typed(ContextKind::InvalidValue);
-            Error::usage(format!("{flag}: `{value}` is not {valid}")).hint(hint)
+            let flag = if flag.starts_with('-') { format!("{flag}: ") } else { String::new() };
+            Error::usage(format!("{flag}`{value}` is not {valid}")).hint(hint)
         }
         _ => {
             let text = error.to_string();

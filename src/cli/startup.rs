@@ -34,7 +34,7 @@ pub struct Startup {
         value_name = "DIR",
         value_hint = clap::ValueHint::DirPath,
         value_parser = OsStringValueParser::new().map(CacheDir::from),
-        help = "Where a worker keeps what it has built, or `none` [default: the output base]"
+        help = "Where a worker keeps its cache, or `none` [default: in Bazel's output base]"
     )]
     pub cache_dir: CacheDir,
     /// The cache's upper limit in bytes.
@@ -43,7 +43,7 @@ pub struct Startup {
         value_name = "BYTES",
         value_parser = OsStringValueParser::new().try_map(|value| bytes(&value)),
         help = format!(
-            "The most it keeps; suffixes KiB, MiB, and GiB [default: {CACHE_GIB}GiB]"
+            "Upper limit of the cache; suffixes KiB, MiB, and GiB [default: {CACHE_GIB}GiB]"
         )
     )]
     pub cache_size: u64,
@@ -52,9 +52,9 @@ pub struct Startup {
     #[arg(
         long,
         value_name = "NAME",
-        help = "Gives each layer its SHA-256 as an extended attribute of this name, for a Bazel \
-                started with --unix_digest_hash_attribute_name=NAME, which then does not read the \
-                layer to hash it"
+        help = "Stores each layer's SHA-256 in an extended attribute of this name, which a Bazel \
+                started with --unix_digest_hash_attribute_name=NAME reads instead of hashing the \
+                layer"
     )]
     pub digest_attribute: Option<OsString>,
     /// The least important kind of lines in the log.
@@ -63,9 +63,9 @@ pub struct Startup {
         value_name = "LEVEL",
         value_parser = PossibleValuesParser::new(LEVELS.map(|(name, _)| name)).map(|l| level(&l)),
         hide_possible_values = true,
-        help = "What is said on standard error: off, warn, info (a line a layer, with what was \
-                slow), or debug (a line a package); a request of Bazel's with verbosity is told \
-                all about itself [default: warn]"
+        help = "What goes to standard error: off, warn, info (a line for each layer, with what \
+                was slow), or debug (a line for each package); requests for which Bazel sets \
+                verbosity log everything [default: warn]"
     )]
     pub log: LevelFilter,
     /// The file of a trace, in which `%p` stands for the process's number.
@@ -73,8 +73,8 @@ pub struct Startup {
         long,
         value_name = "FILE",
         value_hint = clap::ValueHint::FilePath,
-        help = "Writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name stands for \
-                the process"
+        help = "Writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name is the \
+                process's number"
     )]
     pub trace: Option<PathBuf>,
 }

@@ -37,9 +37,9 @@ impl OutputFolder {
     /// there gives way, and one of which `may_go` is true.
     pub fn create(target: &Path, may_go: impl Fn(&Path) -> bool) -> Result<Self> {
         let in_the_way = |what: &str| {
-            Error::input(format!("{what} is no place for an output folder:"))
+            Error::input(format!("the output would replace {what}:"))
                 .at(target)
-                .hint("name a folder that does not exist, or is empty, or that pylayer made")
+                .hint("name a folder that does not exist, that is empty, or that pylayer made")
         };
         if target.file_name().is_none() {
             return Err(Error::input("cannot write a folder at").at(target));
@@ -47,7 +47,7 @@ impl OutputFolder {
         match std_fs::symlink_metadata(target).map(|metadata| Kind::from(metadata.file_type())) {
             Err(_) => {}
             Ok(Kind::Directory) if directory::is_empty(target) || may_go(target) => {}
-            Ok(Kind::Directory) => return Err(in_the_way("a folder with other files in it")),
+            Ok(Kind::Directory) => return Err(in_the_way("a folder with other files")),
             Ok(Kind::File) => return Err(in_the_way("a file")),
             Ok(Kind::Symlink) => return Err(in_the_way("a link")),
             Ok(Kind::Other(what)) => return Err(in_the_way(what)),

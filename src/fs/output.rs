@@ -118,11 +118,9 @@ impl Output {
                     Kind::Other(what) => what,
                     Kind::File => "a file",
                 };
-                return Err(Error::input(format!("{what} is no place for an output:"))
+                return Err(Error::input(format!("the output would replace {what}:"))
                     .at(target)
-                    .hint(
-                        "only a regular file is replaced; `--output=-` writes to standard output",
-                    ));
+                    .hint("only regular files are replaced: name another path"));
             }
         }
         Self::stage(target).map_err(|source| {

@@ -71,7 +71,9 @@ impl Globs {
                 .backslash_escape(true)
                 .build()
                 .map_err(|source| {
-                    Error::usage(format!("`{pattern}` is not a glob")).because(source)
+                    Error::usage(format!("`{pattern}` is not a glob"))
+                        .because(source.kind().to_string())
+                        .hint("a backslash before a special character makes it an ordinary one")
                 })?;
             let is_path = text.contains('/') || pattern.starts_with(['/', '.']) && text != pattern;
             let (set, list) =

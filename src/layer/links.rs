@@ -107,7 +107,7 @@ impl<'a> Places<'a> {
         let served = self.served.borrow();
         for (index, place) in self.all.iter().enumerate() {
             if place.elsewhere && !served.contains(&index) {
-                warnings.add(Warning::Elsewhere, place.path.typed().display().to_string());
+                warnings.add(Warning::Elsewhere, format!("`{}`", place.path.typed().display()));
             }
         }
     }

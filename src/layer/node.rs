@@ -145,14 +145,14 @@ impl OpenLink {
 
     /// The error for a link that leads nowhere, with the missing end of its chain.
     pub(super) fn dangling(&self) -> Error {
-        let mut what = format!("the link to `{}` leads nowhere", self.text.display());
+        let mut what = format!("a link to `{}` leads nowhere", self.text.display());
         let missing = fs::missing_end(&self.at);
         if let Some(missing) = missing.filter(|missing| *missing != self.target()) {
             what = format!("{what} (`{}` is missing)", missing.display());
         }
-        Error::input(what + ", at").at(&*self.at).hint(
-            "leave it out with `--exclude`, or, if another layer or the base image has what it \
-             leads to, say so with `--elsewhere=SRC --to=DEST`",
+        Error::input(what + ":").at(&*self.at).hint(
+            "leave it out with `--exclude`; or, if another layer or the base image has its target, \
+             say so with `--elsewhere=SRC --to=DEST`",
         )
     }
 

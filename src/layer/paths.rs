@@ -16,7 +16,9 @@ pub(super) fn check_component(component: &[u8], path: &[u8]) -> Result<()> {
     let refuse =
         |why: &str| Err(Error::input(format!("{why} in the destination")).at(as_path(path)));
     if component == b".." {
-        return refuse("`..` is refused");
+        return refuse("`..` is refused").map_err(|error: Error| {
+            error.hint("write the path as the image has it, from the image's root")
+        });
     }
     if component.contains(&0) {
         return refuse("a NUL byte is refused");

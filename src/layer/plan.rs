@@ -180,7 +180,7 @@ pub fn plan(spec: &LayerSpec, finished: Vec<PackagePlan>, check: CancelCheck<'_>
 
 fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
     if is_empty {
-        warnings.add(Warning::NoEntries, "no source gives a file");
+        warnings.add(Warning::NoEntries, "");
     }
     for package in &spec.packages {
         let name = paths::as_path(&package.name).display();
@@ -190,14 +190,16 @@ fn warn(spec: &LayerSpec, is_empty: bool, warnings: &mut Warnings) {
         });
         // All trees of a package have one filter.
         for flag in filters.next().into_iter().flat_map(|filter| filter.unmatched()) {
-            warnings.add(Warning::Glob, format!("{flag} of package `{name}`"));
+            let package =
+                if package.name.is_empty() { String::new() } else { format!(" of {name}") };
+            warnings.add(Warning::Glob, format!("`{flag}`{package}"));
         }
         if spec.common.compression.takes_wheels() {
             continue;
         }
         for wheel in &package.wheels {
             let what = format!(
-                "{}: {} has no use for it",
+                "`{}`: {} has no use for it",
                 wheel.typed().display(),
                 spec.common.compression
             );
@@ -293,8 +295,10 @@ fn directories(packages: &[PackagePlan], spec: &LayerSpec) -> Result<Vec<Directo
     for package in packages {
         if let Some(entry) = package.entries.iter().find(|entry| needed.contains_key(&*entry.dest))
         {
-            let what = format!("{} is no directory, but other files are below", entry.origin());
-            return Err(Error::input(what).at(paths::as_path(&entry.dest)));
+            let what = format!("{} is not a directory, but other files go below", entry.origin());
+            return Err(Error::input(what)
+                .at(paths::as_path(&entry.dest))
+                .hint("give one of them another `--to`"));
         }
     }
     let mut of_base: BTreeSet<&[u8]> = BTreeSet::new();

@@ -39,19 +39,19 @@ impl Kind {
 
     fn what(self) -> &'static str {
         match self {
-            Self::NoEntries => "the layer has no entries",
-            Self::OutputName => "the output's name says another compression than it has",
+            Self::NoEntries => "the layer has no entries, because no source has a file",
+            Self::OutputName => "the name of the output does not fit its compression",
             Self::Copied => {
-                "an absolute link leads out of its tree: a copy of what this machine has there \
-                 stands in for it"
+                "an absolute link leads out of its tree; the layer has a copy of this machine's \
+                 file instead"
             }
-            Self::Glob => "a glob matches nothing",
+            Self::Glob => "a glob matches nothing, so it may be misspelled",
             Self::Elsewhere => {
-                "an --elsewhere serves for nothing: no source and no link leads there"
+                "an --elsewhere has no effect, because no source and no link leads there"
             }
-            Self::Wheel => "a --wheel serves for nothing",
-            Self::EmptyLayer => "a layer without entries is left out",
-            Self::KnownLayer => "a layer that the image has already is left out",
+            Self::Wheel => "a --wheel has no effect",
+            Self::EmptyLayer => "a layer without entries is left out of the image",
+            Self::KnownLayer => "a layer is left out, because the image has it already",
         }
     }
 }
@@ -64,18 +64,23 @@ impl Warnings {
 
     /// Adds a link for which a copy stands in.
     pub(super) fn copied(&mut self, link: &Path) {
-        self.add(Kind::Copied, link.display().to_string());
+        self.add(Kind::Copied, format!("`{}`", link.display()));
     }
 
     /// A line for each kind, with a few examples.
     pub fn lines(&self) -> impl Iterator<Item = (Kind, String)> {
         self.0.iter().map(|(&kind, about)| {
-            let mut named = about.iter().take(NAMED).map(|about| format!("`{about}`"));
+            let mut named = about.iter().take(NAMED).map(String::as_str);
             let mut line = named.by_ref().collect::<Vec<_>>().join(", ");
             if about.len() > NAMED {
                 line = format!("{line}, and {} more", about.len() - NAMED);
             }
-            (kind, format!("{}: {line}", kind.what()))
+            let about = if about.iter().all(String::is_empty) {
+                String::new()
+            } else {
+                format!(": {line}")
+            };
+            (kind, format!("{}{about}", kind.what()))
         })
     }
 }

@@ -25,7 +25,7 @@ use crate::fs::Input;
 
 /// The least bytes of a file for which a stream is taken. A member of its own costs about a
 /// kilobyte, for it cannot refer to what comes before; below this that weighs more than the time
-/// it spares (`docs/performance.md` has the table).
+/// it spares (`docs/explanation/performance.md` has the table).
 pub const LEAST: u64 = 16 << 10;
 
 /// The wheels of a package.
@@ -101,10 +101,10 @@ impl Wheels {
         let useless = self.0.iter().filter(|wheel| !wheel.serves.load(Ordering::Relaxed));
         useless.map(|wheel| {
             let why = match wheel.archive {
-                None => "it is no ZIP archive, or is truncated",
+                None => "it is not a ZIP archive, or is truncated",
                 Some(_) => "it has no file of the package",
             };
-            format!("{}: {why}", wheel.file.path().display())
+            format!("`{}`: {why}", wheel.file.path().display())
         })
     }
 

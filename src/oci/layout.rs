@@ -64,7 +64,11 @@ impl Layout {
     pub fn open(path: &Path) -> Result<Self> {
         let mark = path.join("oci-layout");
         if !fs::exists(&mark) {
-            let what = if fs::exists(path) { "not an OCI image layout:" } else { "there is no" };
+            let what = if fs::exists(path) {
+                "not an OCI image layout:"
+            } else {
+                "there is no image layout"
+            };
             return Err(Error::input(what).at(path).hint(
                 "a layout is a folder with the files `oci-layout` and `index.json`, such as \
                  `skopeo copy docker://IMAGE oci:DIR` makes",

@@ -72,7 +72,7 @@ impl FromStr for Platform {
                 let variant = variant.first().map(ToString::to_string);
                 Ok(Self { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant })
             }
-            _ => Err(Error::usage(format!("`{text}` is no platform"))
+            _ => Err(Error::usage(format!("`{text}` is not a platform"))
                 .hint("write OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64")),
         }
     }

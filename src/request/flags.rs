@@ -3,7 +3,7 @@
 //! Their order matters: `--to`, `--mode`, and `--links` belong to the source before them, sources to
 //! the package before them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::{Item, ItemKind, LayerRequest, PackageRequest};
 use crate::error::{Error, Result};
@@ -49,13 +49,13 @@ pub static SEGMENT: Table<LayerRequest> = Table {
         ("What other layers have", OTHERS),
     ],
     notes: "\
-A layer has the same bytes whether a package comes as a segment or by its own sources.",
+A layer has the same bytes whether a package is given as a segment or as its sources.",
 };
 
 const SEGMENTS: &[Row] = &[Row::new(
     "segment",
     "FILE",
-    "A package in a file, with the same compression, owner, group, and mtime (repeatable)",
+    "A segment file, with the same compression, owner, group, and mtime (repeatable)",
     |request, _, path| {
         request.segments.push(path);
         Ok(())
@@ -95,7 +95,7 @@ const COMPRESSION: Row = Row::new(
 
 const EXPLAIN: Row = Row::switch(
     "explain",
-    "Says of each package whether it was in the cache, and if not, why",
+    "Says for each package whether it was in the cache, and if not, why",
     |request, _, _| {
         request.explain = true;
         Ok(())
@@ -104,12 +104,12 @@ const EXPLAIN: Row = Row::switch(
 
 const ATTRIBUTES: &[Row] = &[
     Row::new("owner", "UID", "Numeric user ID", |request, flag, value| {
-        request.attributes.owner = number(flag, &value, 0, u32::MAX.into())?;
+        request.attributes.owner = id(flag, &value)?;
         Ok(())
     })
     .default(|| Attributes::default().owner.to_string()),
     Row::new("group", "GID", "Numeric group ID", |request, flag, value| {
-        request.attributes.group = number(flag, &value, 0, u32::MAX.into())?;
+        request.attributes.group = id(flag, &value)?;
         Ok(())
     })
     .default(|| Attributes::default().group.to_string()),
@@ -134,8 +134,8 @@ const PACKAGES: &[Row] = &[
     Row::new(
         "wheel",
         "FILE",
-        "The wheel it was installed from (repeatable): gzip layers take its deflate streams where \
-         they are the files' own. What the layer contains stays the same",
+        "The wheel that the package was installed from (repeatable): gzip layers copy compressed \
+         data from it where they can. The layer's contents stay the same",
         |request, _, path| {
             request.package().wheels.push(path);
             Ok(())
@@ -144,21 +144,21 @@ const PACKAGES: &[Row] = &[
     Row::new(
         "include",
         "GLOB",
-        "Only files whose path in a --tree, or below site-packages in the --to of a --file, \
-         matches (repeatable)",
+        "Only files that match (repeatable), by their path in the --tree, or below site-packages \
+         in the --to of a --file",
         |request, flag, glob| {
             request.package().include.push(text(flag, &glob)?.to_owned());
             Ok(())
         },
     ),
-    Row::new("exclude", "GLOB", "Not these (repeatable)", |request, flag, glob| {
+    Row::new("exclude", "GLOB", "No files that match (repeatable)", |request, flag, glob| {
         request.package().exclude.push(text(flag, &glob)?.to_owned());
         Ok(())
     }),
     Row::new(
         "bytecode",
         "keep",
-        "The package's `__pycache__` directories ship, too",
+        "Keeps the package's `__pycache__` directories",
         |request, flag, value| {
             if value != "keep" {
                 let what = format!("`--{flag}={}` is not `keep`", value.display());
@@ -178,14 +178,10 @@ const SOURCES: &[Row] = &[
     Row::new("symlink", "TEXT", "A symbolic link with that text", |request, _, target| {
         request.source(ItemKind::Symlink, target)
     }),
-    Row::switch("empty", "A file of no bytes", |request, _, none| {
-        request.source(ItemKind::Empty, none)
+    Row::switch("empty", "An empty file", |request, _, none| request.source(ItemKind::Empty, none)),
+    Row::switch("directory", "A directory, even if nothing is in it", |request, _, none| {
+        request.source(ItemKind::Directory, none)
     }),
-    Row::switch(
-        "directory",
-        "A directory, whether anything is in it or not",
-        |request, _, none| request.source(ItemKind::Directory, none),
-    ),
 ];
 
 const OF_SOURCES: &[Row] = &[
@@ -208,8 +204,8 @@ const OF_SOURCES: &[Row] = &[
     Row::new(
         "links",
         "follow|keep",
-        "Of a --file that is a link: always the file that it leads to, or always the link, \
-         whatever it leads to",
+        "For a --file that is a link: `follow` always takes the file that it points to, `keep` \
+         always the link",
         |request, flag, value| {
             let links = match text(flag, &value)? {
                 "follow" => Links::Follow,
@@ -228,7 +224,7 @@ const OTHERS: &[Row] = &[
     Row::new(
         "base-directory",
         "PATH",
-        "The base image owns this directory and all above it: the layer has no entries for them \
+        "The base image owns this directory and its parents: the layer has no entries for them \
          (repeatable)",
         |request, _, path| {
             request.base_directories.push(path);
@@ -238,8 +234,8 @@ const OTHERS: &[Row] = &[
     Row::new(
         "elsewhere",
         "SRC",
-        "Another layer delivers SRC at --to: left out here, and links that lead to it become \
-         relative links to --to",
+        "Another layer delivers SRC at --to: it is left out here, and links to it become relative \
+         links to --to",
         |request, _, path| request.source(ItemKind::Elsewhere, path),
     ),
 ];
@@ -274,9 +270,16 @@ impl LayerRequest {
             self.packages.last_mut().and_then(|package| package.items.last_mut())
         };
         last.ok_or_else(|| {
-            Error::usage(format!("`--{flag}={}` follows no source", value.display()))
+            let what = format!("`--{flag}={}` follows no source", value.display());
+            Error::usage(what).hint("name the source first, such as `--tree=SRC --to=DEST`")
         })
     }
+}
+
+/// A user's or a group's number.
+fn id(flag: &str, value: &OsStr) -> Result<u64> {
+    number(flag, value, 0, u32::MAX.into())
+        .map_err(|error| error.hint("a layer does not know the names of an image's users"))
 }
 
 fn mode(text: &str) -> Result<Mode> {
@@ -286,6 +289,7 @@ fn mode(text: &str) -> Result<Mode> {
     let octal = text.bytes().all(|byte| byte.is_ascii_digit());
     match u32::from_str_radix(text, 8) {
         Ok(mode) if octal && mode <= 0o7777 => Ok(Mode::Fixed(mode)),
-        _ => Err(Error::usage(format!("`--mode={text}` is not an octal mode or `keep`"))),
+        _ => Err(Error::usage(format!("`--mode={text}` is not an octal mode or `keep`"))
+            .hint("write digits from 0 to 7, such as 0755")),
     }
 }

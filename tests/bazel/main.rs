@@ -9,6 +9,7 @@ mod chroot;
 mod image;
 mod json;
 mod odd;
+mod pages;
 mod py_image;
 mod rebuild;
 mod remote;

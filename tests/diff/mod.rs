@@ -207,7 +207,7 @@ fn what_is_the_same_and_what_cannot_be_compared() {
         (&["a", "missing"][..], 1, "missing"),
         (&["a", "text"], 1, "not a layer"),
         (&["a", "layout"], 1, "two layouts"),
-        (&["a"], 2, "<B>"),
+        (&["a"], 2, "`B` is missing"),
         (&["a", "b", "--jsno"], 2, "--json"),
     ] {
         let run = folder.run(&[&["diff"], arguments].concat());

@@ -143,7 +143,11 @@ fn images_of_ours_are_bases() {
     let on_base = image(&folder, "on_base", &on_base);
     assert_eq!(on_base.config, parts(&folder.path().join("whole")).config);
     let run = attempt(&folder, "again", &["--base=base", "--layer=a", "--layer=b"]);
-    assert!(run.stderr.contains("already is left out: `a`"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("is left out, because the image has it already: `a`"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(parts(&folder.path().join("again")).manifest["layers"].as_array().unwrap().len(), 2);
 }
 

@@ -212,7 +212,10 @@ fn empty_layers_and_layers_given_twice_are_left_out() {
     ];
     let run = attempt(&folder, "out", &arguments);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    for said in ["without entries is left out: `none`, `zeros`", "already is left out: `a`"] {
+    for said in [
+        "without entries is left out of the image: `none`, `zeros`",
+        "is left out, because the image has it already: `a`",
+    ] {
         assert!(run.stderr.contains(said), "{}", run.stderr);
     }
     let Parts { manifest, config, .. } = parts(&folder.path().join("out"));

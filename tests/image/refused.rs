@@ -99,7 +99,7 @@ fn bases_that_are_no_image() {
     let folder = layers();
     image(&folder, "base", &["--layer=a"]);
     refused(&folder, &["--base=t"], 1, &["`t`", "skopeo copy"]);
-    refused(&folder, &["--base=missing"], 1, &["there is no `missing`"]);
+    refused(&folder, &["--base=missing"], 1, &["there is no image layout `missing`"]);
     refused(&folder, &["--base=base", "--platform=linux/arm64"], 1, &["linux/amd64 (latest)"]);
 
     let blob = |name: &str| {

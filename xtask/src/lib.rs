@@ -9,6 +9,7 @@ mod bench;
 mod blob;
 mod client;
 mod demo;
+mod docs;
 mod fuzz;
 mod install;
 mod installed;
@@ -51,11 +52,13 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
        cargo xtask demo [--without-bazel]    builds the image of examples/webapi, and shows its layers;
                                              where there is no Bazel, by the worker alone
        cargo xtask bench [--runs=N]          what layers cost, against bsdtar and others; writes
-                                             docs/performance.md
+                                             docs/explanation/performance.md
        cargo xtask bench PART...             a part, only printed: cold, cache, segments, chunks,
                                              images, rebuilds
        cargo xtask scale                     what a large company stores, moves, and compresses in a
-                                             day: the model of docs/scale.md
+                                             day: the model of docs/explanation/scale.md
+       cargo xtask docs                      writes the reference pages that come from the sources,
+                                             and the site: target/book
        cargo xtask record [NAME...] [--script=FOLDER]
                                              records the sessions of tests/replay from Bazel, or makes
                                              a worker that records what you do to a folder
@@ -103,6 +106,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
             ui::print(scale::table());
             Ok(())
         }
+        Some(Value(command)) if command == "docs" => docs(parser),
         Some(Value(command)) if command == "record" => record(parser),
         Some(Value(command)) if command == "replay" => replay(parser),
         None | Some(Long("help") | Short('h')) => {
@@ -174,6 +178,13 @@ fn bench(mut parser: lexopt::Parser) -> Result<()> {
         }
     }
     bench::run(&Project::find()?, &options)
+}
+
+fn docs(mut parser: lexopt::Parser) -> Result<()> {
+    if let Some(other) = parser.next()? {
+        return Err(other.unexpected().into());
+    }
+    docs::write(&Project::find()?)
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<()> {

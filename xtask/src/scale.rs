@@ -1,5 +1,5 @@
 //! `cargo xtask scale`: what a large company stores, moves, and compresses in a day, by each way of
-//! making layers. A model, computed; docs/scale.md explains it, and has its table.
+//! making layers. A model, computed; docs/explanation/scale.md explains it, and has its table.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_page_has_the_table() {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scale.md");
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/explanation/scale.md");
         let page = std::fs::read_to_string(page).unwrap();
         assert!(page.contains(&table()), "run `cargo xtask scale`, and paste:\n{}", table());
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::bazel::Bazel;
 use crate::demo;
+use crate::docs;
 use crate::fuzz;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -71,6 +72,12 @@ const STEPS: &[Step] = &[
         what: "the rules' sources and their documentation agree",
         needs: &[install::PYTHON],
         run: rule_sources,
+    },
+    Step {
+        name: "docs",
+        what: "reference pages match the sources, and the site builds",
+        needs: &[install::CC, install::PIP],
+        run: docs::check,
     },
     Step {
         name: "images",

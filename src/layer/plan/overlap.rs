@@ -71,11 +71,10 @@ pub(super) fn deduplicate(packages: &mut [PackagePlan], check: CancelCheck<'_>) 
                 .hint("a segment cannot leave a file out: make it with an `--exclude`"));
         }
         if !first.is_same(second, check)? {
-            let what =
-                format!("two different entries, {} and {}, for", first.origin(), second.origin());
+            let what = format!("{} and {} differ, and both go to", first.origin(), second.origin());
             return Err(Error::input(what)
                 .at(paths::as_path(place))
-                .hint("content, mode, and kind must be equal; leave one of them out"));
+                .hint("leave one of them out, or give it another `--to`"));
         }
         dropped.insert((package, entry));
     }

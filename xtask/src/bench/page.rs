@@ -14,8 +14,8 @@ use crate::ui;
 const TEMPLATE: &str = "benches/performance.md";
 
 /// The page, and the folder that its plots are in.
-const PAGE: &str = "docs/performance.md";
-const PLOTS: &str = "docs/plots";
+const PAGE: &str = "docs/explanation/performance.md";
+const PLOTS: &str = "docs/explanation/plots";
 
 /// What was found.
 pub(super) struct Page {
