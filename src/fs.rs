@@ -6,6 +6,7 @@
 pub mod directory;
 mod folder;
 mod output;
+mod system;
 
 use std::ffi::OsString;
 use std::fs::{self as std_fs, File};
