@@ -32,7 +32,7 @@ impl Held {
 
     /// All that is held, in the order in which the requests came.
     pub(crate) fn release_all(&mut self) -> impl Iterator<Item = WorkResponse> {
-        let mut all = Vec::from_iter(self.0.drain().map(|(_, held)| held));
+        let mut all: Vec<_> = self.0.drain().map(|(_, held)| held).collect();
         all.sort_unstable_by_key(|(job, _)| *job);
         all.into_iter().map(|(_, response)| response)
     }

@@ -9,6 +9,7 @@ mod bench;
 mod blob;
 mod client;
 mod demo;
+mod dist;
 mod fuzz;
 mod install;
 mod installed;
@@ -56,6 +57,8 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
                                              images, rebuilds
        cargo xtask scale                     what a large company stores, moves, and compresses in a
                                              day: the model of docs/scale.md
+       cargo xtask dist [--url=BASE] [--complete] [PLATFORM...]
+                                             what a release has, in target/dist: see docs/releases.md
        cargo xtask record [--script=FOLDER]  records the sessions of tests/replay from Bazel; or makes
                                              a worker that records what you do to a folder
        cargo xtask replay FILE [--worker=PATH] [--pieces=BYTES] [--order=SEED] [--cut=BYTES]
@@ -102,6 +105,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
             ui::print(scale::table());
             Ok(())
         }
+        Some(Value(command)) if command == "dist" => dist(parser),
         Some(Value(command)) if command == "record" => record(parser),
         Some(Value(command)) if command == "replay" => replay(parser),
         None | Some(Long("help") | Short('h')) => {
@@ -173,6 +177,19 @@ fn bench(mut parser: lexopt::Parser) -> Result<()> {
         }
     }
     bench::run(&Project::find()?, &options)
+}
+
+fn dist(mut parser: lexopt::Parser) -> Result<()> {
+    let mut options = dist::Options { bill_of_materials: true, ..dist::Options::default() };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(platform) => options.platforms.push(platform.string()?),
+            Long("url") => options.url = Some(parser.value()?.string()?),
+            Long("complete") => options.complete = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    dist::run(&Project::find()?, &options)
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::bazel::Bazel;
 use crate::demo;
+use crate::dist;
 use crate::fuzz;
 use crate::install::{self, Need};
 use crate::project::Project;
@@ -102,6 +103,12 @@ const STEPS: &[Step] = &[
         what: "layers made with a remote cache and by a remote executor",
         needs: &[install::CC, install::PYTHON, install::PIP, install::UTIL_LINUX],
         run: remote,
+    },
+    Step {
+        name: "dist",
+        what: "a release's files serve users without Rust, and users of another processor",
+        needs: &[install::CC, install::GIT, install::PYTHON, install::PIP, install::UTIL_LINUX],
+        run: dist::check::run,
     },
 ];
 
