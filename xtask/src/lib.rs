@@ -8,6 +8,7 @@ pub mod bazel;
 mod bench;
 mod blob;
 mod client;
+mod crates;
 mod demo;
 mod dist;
 mod fuzz;

@@ -16,7 +16,8 @@ const ZIGBUILD: &str = "cargo-zigbuild==0.24.1";
 /// A Rust toolchain in a `RUSTUP_HOME` of its own.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
-    bin: PathBuf,
+    home: PathBuf,
+    name: String,
 }
 
 impl Toolchain {
@@ -24,8 +25,8 @@ impl Toolchain {
     /// is fetched by the rustup of this machine, whose own toolchains stay as they are.
     pub(crate) fn get(version: &str, targets: &[&str]) -> Result<Self> {
         let home = cache()?.join("rustup");
-        let host = rustc("host")?;
-        let folder = home.join("toolchains").join(format!("{version}-{host}"));
+        let name = format!("{version}-{}", rustc("host")?);
+        let folder = home.join("toolchains").join(&name);
         let there = |target: &&str| folder.join("lib/rustlib").join(target).join("lib").exists();
         if !folder.join("bin/cargo").exists() || !targets.iter().all(there) {
             if shell::which("rustup").is_none() {
@@ -42,28 +43,29 @@ impl Toolchain {
             rustup.env("RUSTUP_HOME", &home).env_remove("RUSTUP_TOOLCHAIN");
             shell::run(&mut rustup)?;
         }
-        Ok(Self { bin: folder.join("bin") })
+        Ok(Self { home, name })
     }
 
-    /// A program that runs this toolchain's cargo, past rustup, with a target folder of its own:
-    /// another compiler would have everything in the usual one compiled again.
+    /// A program that runs this toolchain's cargo, by rustup's stand-ins on PATH. It has a target
+    /// folder of its own: another compiler would have everything in the usual one compiled again.
     pub(crate) fn command(&self, program: &Path, project: &Project) -> Result<Command> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path));
         let mut command = Command::new(program);
         command
             .current_dir(&project.root)
-            .env("PATH", std::env::join_paths(path).context("PATH")?)
-            .env("CARGO", self.bin.join("cargo"))
-            .env("RUSTC", self.bin.join("rustc"))
-            .env("CARGO_TARGET_DIR", project.folder("dist-build")?)
-            .env_remove("RUSTUP_TOOLCHAIN");
+            .env("RUSTUP_HOME", &self.home)
+            .env("RUSTUP_TOOLCHAIN", &self.name)
+            .env("RUSTUP_AUTO_INSTALL", "0")
+            .env("CARGO_TARGET_DIR", project.folder("dist-build")?);
+        // Cargo names itself to what it runs, and that is another one.
+        for variable in ["CARGO", "RUSTC", "RUSTDOC"] {
+            command.env_remove(variable);
+        }
         Ok(command)
     }
 
     /// Its cargo.
     pub(crate) fn cargo(&self, project: &Project) -> Result<Command> {
-        self.command(&self.bin.join("cargo"), project)
+        self.command(Path::new("cargo"), project)
     }
 }
 
