@@ -224,18 +224,26 @@ fn bill_of_materials(project: &Project, release: &Release, folder: &Path) -> Res
         shell::run(cargo.arg(&tools))?;
         write(&stamp, CYCLONEDX)?;
     }
-    // It writes beside each manifest of the workspace; so it gets a workspace of its own.
+    // It writes beside each manifest of the workspace.
     let name = format!("{}.cdx", release.name());
     let mut command = Command::new(program);
-    command.args(["cyclonedx", "--format=json", "--spec-version=1.5", "--no-build-deps"]);
+    command.args([
+        "cyclonedx",
+        "--format=json",
+        "--spec-version=1.5",
+        "--no-build-deps",
+        "--target=x86_64-unknown-linux-musl",
+    ]);
     command.args(["--override-filename", &name]).current_dir(&project.root);
     // Neither a clock nor a random number is in it then.
     shell::run(command.env("SOURCE_DATE_EPOCH", "0"))?;
     let written = ["", "worker_protocol", "xtask"]
         .map(|member| project.root.join(member).join(format!("{name}.json")));
-    let to = folder.join(format!("{name}.json"));
-    fs::rename(&written[0], &to).context(to.display())?;
-    written[1..].iter().try_for_each(|file| fs::remove_file(file).context(file.display()))
+    let text = fs::read_to_string(&written[0]).context(written[0].display())?;
+    written.iter().try_for_each(|file| fs::remove_file(file).context(file.display()))?;
+    // Where the checkout lies concerns nobody.
+    let text = text.replace(&project.root.display().to_string(), "/pylayer");
+    write(&folder.join(format!("{name}.json")), &text)
 }
 
 /// Lines for `sha256sum --check`, of all files.
