@@ -102,7 +102,10 @@ impl Runner {
 fn same_bytes(folder: &Path, packages: &[Package], ours: &Runner, other: &Runner) -> Result<()> {
     let mut layers = 0;
     for compression in COMPRESSIONS {
-        for with_wheels in [false, true] {
+        // Only gzip takes streams from wheels.
+        for with_wheels in
+            [false, true].into_iter().filter(|with| !with || compression.starts_with("gzip"))
+        {
             let mut arguments = vec![format!("--compression={compression}")];
             for Package { name, tree, wheel } in packages {
                 arguments.push(format!("--package={name}"));

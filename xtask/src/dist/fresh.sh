@@ -8,19 +8,19 @@ mount --bind "$root" "$root"
 for path in root home tmp var/tmp; do mount -t tmpfs none "$root/$path"; done
 mkdir -p "$root$folder"
 mount --bind "$folder" "$root$folder"
-# Bazel came with a compiler; a file that cannot be run stands in its place.
-for path in "$root"/usr/bin/*; do
-    case ${path##*/} in
-    cc|c++|c[89]9|cpp|gcc|g++|clang*|as|ld|ld.*|*-gcc*|*-g++*|*-cpp*|gcc-*|g++-*|cpp-*|*-as|*-ld|*-ld.*)
-        mount --bind /dev/null "$path" ;;
-    esac
-done
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 cd "$root"
 mkdir -p tmp/old
 pivot_root . tmp/old
 umount -l /tmp/old
+# Bazel came with a compiler; a file that cannot be run stands in its place.
+for path in /usr/bin/*; do
+    case ${path##*/} in
+    cc|c++|c[89]9|c[89]9-gcc|cpp|cpp-*|gcc|gcc-*|g++|g++-*|clang*|as|ld|ld.bfd|ld.gold|*-linux-gnu-*)
+        mount --bind /dev/null "$path" ;;
+    esac
+done
 cd "$folder"
 exec env -i HOME=/root PATH=/usr/bin:/bin LC_ALL=C.UTF-8 sh -eu "$script"
 ' fresh "$@"

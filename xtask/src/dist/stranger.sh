@@ -19,9 +19,9 @@ build() {
         --symlink_prefix=/tmp/bazel- --output_groups=+metadata //:image
     mkdir "$folder"
     cp /tmp/bazel-bin/image_* "$folder"
-    bazel --nohome_rc shutdown
 }
 cd workspace
+trap 'bazel --nohome_rc shutdown' EXIT
 echo "with Bazel, by the worker of the lockfile"
 build /tmp/one
 external=$(bazel --nohome_rc info output_base)/external
@@ -34,4 +34,3 @@ build /tmp/two --repo_env=PYLAYER_BINARY="$here/other" --nouse_action_cache
 ls "$external" | grep -q pylayer_host_cargo
 [ -n "$(ls /tmp/one)" ]
 diff -r /tmp/one /tmp/two
-bazel --nohome_rc shutdown
