@@ -13,6 +13,9 @@ use crate::{install, sid, ui};
 const ZIG: &str = "ziglang==0.17.1";
 const ZIGBUILD: &str = "cargo-zigbuild==0.24.1";
 
+/// The oldest macOS that the workers start on: Rust's own for aarch64.
+const OLDEST_MACOS: &str = "11.0";
+
 /// A Rust toolchain in a `RUSTUP_HOME` of its own.
 #[derive(Debug)]
 pub(crate) struct Toolchain {
@@ -101,6 +104,10 @@ impl Tools {
         ]);
         command.env("CARGO_ZIGBUILD_ZIG_PATH", &self.zig);
         command.env("CARGO_ZIGBUILD_CACHE_DIR", cache()?.join("zig-cache"));
+        if target.ends_with("-apple-darwin") {
+            // Zig's own choice is a much newer macOS.
+            command.env("MACOSX_DEPLOYMENT_TARGET", OLDEST_MACOS);
+        }
         Ok(command)
     }
 
