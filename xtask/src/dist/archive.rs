@@ -11,8 +11,8 @@ use flate2::{Compression, GzBuilder};
 use crate::project::Project;
 use crate::shell::{self, Context as _, Result};
 
-/// What users of the module do not need: it neither builds the worker nor is it loaded.
-const LEFT_OUT: &[&str] = &[".bcr/", ".ci/", ".github/", "benches/", "fuzz/", "tests/bazel/"];
+/// What users of the module do not need. The tests stay: cargo wants what its manifest names.
+const LEFT_OUT: &[&str] = &[".bcr/", ".ci/", ".github/", "benches/", "fuzz/"];
 
 /// The file that the archive has with other contents than the checkout.
 pub(super) const LOCKFILE: &str = "pylayer.lock.json";
@@ -20,13 +20,10 @@ pub(super) const LOCKFILE: &str = "pylayer.lock.json";
 /// Writes the archive. All in it is in one folder.
 pub(super) fn write(project: &Project, folder: &str, lockfile: &str, to: &Path) -> Result<()> {
     let mut files = Command::new("git");
-    files.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    files.args(["ls-files", "-z"]);
     let files = shell::capture(files.current_dir(&project.root))?;
     let mut files: Vec<&str> = files.split_terminator('\0').collect();
     files.retain(|file| LEFT_OUT.iter().all(|left_out| !file.starts_with(left_out)));
-    // git lists in the order of its index, and then what is not in there.
-    files.sort_unstable();
-    files.dedup();
 
     let mut archive = tar::Builder::new(Vec::new());
     for file in files {

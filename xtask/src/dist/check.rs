@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::tools::Tools;
-use super::{Module, Options, TARGETS, make, write};
+use super::{Made, Module, Options, TARGETS, make, write};
 use crate::project::{Project, fresh};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::wheels::{self, Package};
@@ -49,6 +49,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     if !made.skipped.is_empty() {
         return Err(failure(made.skipped.join("; ")));
     }
+    sources_compile(project, &folder, &made)?;
     ui::heading("the worker for macOS compiles");
     tools.check(project, "aarch64-apple-darwin")?;
 
@@ -76,6 +77,21 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     }
     ui::heading("neither Rust nor a compiler");
     stranger(project, &folder, &made.module, &worker)
+}
+
+/// The archive has all that the host's cargo needs.
+fn sources_compile(project: &Project, folder: &Path, made: &Made) -> Result<()> {
+    ui::heading("the sources in the archive compile");
+    let unpacked = folder.join("unpacked");
+    fresh(&unpacked)?;
+    let name = made.release.name();
+    let mut tar = Command::new("tar");
+    shell::run(
+        tar.arg("-xzf").arg(folder.join(format!("dist/{name}.tar.gz"))).arg("-C").arg(&unpacked),
+    )?;
+    let mut check = project.cargo(&["check", "--locked", "--package=pylayer", "--bin=pylayer"]);
+    check.current_dir(unpacked.join(name)).env("CARGO_TARGET_DIR", &project.target);
+    shell::run(&mut check)
 }
 
 /// A worker, and how it is run.
