@@ -129,7 +129,16 @@ impl Release {
             let value = package.and_then(|package| package[name].as_str());
             value.map(str::to_owned).ok_or_else(|| failure(format!("pylayer has no {name}")))
         };
-        Ok(Self { version: field("version")?, repository: field("repository")? })
+        let (version, repository) = (field("version")?, field("repository")?);
+        let module = project.root.join("MODULE.bazel");
+        let text = fs::read_to_string(&module).context(module.display())?;
+        if !text.contains(&format!("    name = \"pylayer\",\n    version = \"{version}\",\n")) {
+            return Err(failure(format!(
+                "{} has another version than Cargo.toml, which has {version}",
+                module.display()
+            )));
+        }
+        Ok(Self { version, repository })
     }
 
     fn name(&self) -> String {
