@@ -34,3 +34,19 @@ build /tmp/two --repo_env=PYLAYER_BINARY="$here/other" --nouse_action_cache
 ls "$external" | grep -q pylayer_host_cargo
 [ -n "$(ls /tmp/one)" ]
 diff -r /tmp/one /tmp/two
+
+# What MODULE.bazel says counts, and an error says what is wrong.
+refused() {
+    echo "with Bazel: $1"
+    if bazel --nohome_rc build --color=no --curses=no --nobuild //:image 2>/tmp/said; then exit 1; fi
+    grep -q "$1" /tmp/said || { cat /tmp/said >&2; exit 1; }
+}
+cat >>MODULE.bazel <<'EOF'
+
+pylayer = use_extension("@pylayer//py:extensions.bzl", "pylayer")
+pylayer.from_source()
+EOF
+refused "no cargo to build the worker with"
+echo '{"version": "0.0.1", "workers": {}}' >other.json
+sed -i 's|from_source()|prebuilt(lockfile = "//:other.json")|' MODULE.bazel
+refused "it is for version 0.0.1, and these are the rules of version"
