@@ -1,30 +1,43 @@
 """The module extension that provides the worker."""
 
-load("//py/private:host_cargo.bzl", "pylayer_host_cargo", "pylayer_host_toolchains")
-load("//py/private:prebuilt.bzl", "pylayer_prebuilt_repositories")
 load("//py/private:toolchain.bzl", "flags_error")
+load("//py/private:worker_toolchains.bzl", "worker_repositories")
+
+# A release has it filled in; the repository's own names no worker.
+_LOCKFILE = Label("//:pylayer.lock.json")
 
 def _pylayer_impl(module_ctx):
     # Only the root module chooses: it is the one that builds.
-    lockfiles, flags = [], []
+    lockfiles, flags, from_source, version = [], [], False, ""
     for module in module_ctx.modules:
+        if module.name == "pylayer":
+            version = module.version
         if module.is_root:
             lockfiles += [tag.lockfile for tag in module.tags.prebuilt]
             flags += [flag for tag in module.tags.worker for flag in tag.flags]
+            from_source = bool(module.tags.from_source)
     if len(lockfiles) > 1:
         fail("pylayer: prebuilt is given more than once; there is one worker")
+    if lockfiles and from_source:
+        fail("pylayer: both prebuilt and from_source are given; there is one worker")
     error = flags_error(flags)
     if error:
         fail("pylayer: worker: " + error)
-    if lockfiles:
-        pylayer_prebuilt_repositories(lockfile = lockfiles[0], flags = flags)
-        return
-    pylayer_host_toolchains(name = "pylayer_toolchains", repository = "pylayer_host_cargo")
-    pylayer_host_cargo(name = "pylayer_host_cargo", flags = flags)
+    worker_repositories(
+        flags = flags,
+        from_source = from_source,
+        lockfile = lockfiles[0] if lockfiles else _LOCKFILE,
+        version = version,
+    )
 
 pylayer = module_extension(
     implementation = _pylayer_impl,
     doc = """Provides the worker as a toolchain: downloaded, or built from source by the host's cargo.
+
+A release of pylayer names its workers and their digests; the one for this
+machine is downloaded. The host's cargo builds it where there is none for this
+machine, and from a checkout of pylayer. `PYLAYER_BINARY` in the environment,
+the absolute path of a pylayer executable, goes before both.
 
     pylayer = use_extension("@pylayer//py:extensions.bzl", "pylayer")
     pylayer.prebuilt(lockfile = "//:pylayer.lock.json")
@@ -33,6 +46,9 @@ pylayer = module_extension(
 Only the tags of the root module count.
 """,
     tag_classes = {
+        "from_source": tag_class(
+            doc = "Has the host's cargo build the worker, even where the release names one.",
+        ),
         "prebuilt": tag_class(
             attrs = {
                 "lockfile": attr.label(
@@ -40,7 +56,7 @@ Only the tags of the root module count.
                     mandatory = True,
                 ),
             },
-            doc = "Downloads the worker instead of building it.",
+            doc = "Names other workers than the release: a mirror's, or your own builds.",
         ),
         "worker": tag_class(
             attrs = {

@@ -6,6 +6,7 @@
 pub mod directory;
 mod folder;
 mod output;
+mod system;
 
 pub use std::fs::File;
 

@@ -1,12 +1,11 @@
 """The worker, built from this repository by the host's cargo.
 
-Two repositories, so that cargo runs only when a layer is made: one registers a
-toolchain and is read by every build; the other builds the worker and is read
-when that toolchain is taken.
+The repository is fetched when its toolchain is taken, so cargo runs only when a
+layer is made.
 """
 
 load(":compat.bzl", "watch_tree")
-load(":worker_repository.bzl", "toolchain_entry", "worker_build_file")
+load(":worker_repository.bzl", "worker_build_file")
 
 # All that cargo reads. A change of any of these files builds the worker again.
 _FILES = ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"]
@@ -17,9 +16,6 @@ _TIMEOUT_SECONDS = 3600
 
 # How much of cargo's output a failure shows.
 _TAIL_LINES = 40
-
-_OS = {"darwin": "macos", "linux": "linux", "mac": "macos", "windows": "windows"}
-_CPU = {"aarch64": "aarch64", "amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64"}
 
 def _windows(rctx):
     return rctx.os.name.lower().startswith("windows")
@@ -103,8 +99,15 @@ def _build(rctx, executable):
     if own_target:
         rctx.delete("target")
 
-def _given_binary(rctx):
-    """The path in PYLAYER_BINARY; None: it is not set."""
+def given_binary(rctx):
+    """The path in PYLAYER_BINARY, which has to be one of a file.
+
+    Args:
+      rctx: of a repository rule that names PYLAYER_BINARY in `environ`.
+
+    Returns:
+      A path; None: it is not set.
+    """
     binary = rctx.os.environ.get("PYLAYER_BINARY", "")
     if not binary:
         return None
@@ -121,7 +124,7 @@ def _given_binary(rctx):
 
 def _pylayer_host_cargo_impl(rctx):
     executable = "pylayer.exe" if _windows(rctx) else "pylayer"
-    binary = _given_binary(rctx)
+    binary = given_binary(rctx)
     if binary:
         # A link, so that Bazel sees when the executable changes.
         rctx.symlink(binary, "bin/" + executable)
@@ -152,23 +155,4 @@ again. `PATH` and `HOME` are used as they are when it is built.
         "RUSTUP_HOME",
         "RUSTUP_TOOLCHAIN",
     ],
-)
-
-def _pylayer_host_toolchains_impl(rctx):
-    # This rule runs first, before anything is fetched or analyzed.
-    _given_binary(rctx)
-    system = _OS.get(rctx.os.name.lower().split(" ")[0])
-    cpu = _CPU.get(rctx.os.arch)
-    rctx.file("BUILD.bazel", toolchain_entry("host_cargo", rctx.attr.repository, system, cpu), executable = False)
-
-pylayer_host_toolchains = repository_rule(
-    implementation = _pylayer_host_toolchains_impl,
-    doc = "Registers what pylayer_host_cargo builds, for machines like this one.",
-    attrs = {
-        "repository": attr.string(
-            doc = "Name of the pylayer_host_cargo repository.",
-            mandatory = True,
-        ),
-    },
-    environ = ["PYLAYER_BINARY"],
 )

@@ -12,12 +12,11 @@ The lockfile is JSON:
         }
     }
 
-One repository reads it and registers a toolchain for each platform; the worker
-of a platform is in a repository of its own, and downloaded when its toolchain
-is taken.
+The worker of a platform is in a repository of its own, and downloaded when its
+toolchain is taken.
 """
 
-load(":worker_repository.bzl", "toolchain_entry", "worker_build_file")
+load(":worker_repository.bzl", "worker_build_file")
 
 # Platform -> os and cpu, as @platforms has them.
 PREBUILT_PLATFORMS = {
@@ -32,18 +31,23 @@ def _is_sha256(text):
         return False
     return not [character for character in text.elems() if character not in "0123456789abcdef"]
 
-def lockfile_error(lock):
+def lockfile_error(lock, version = ""):
     """What is wrong with a lockfile.
 
     Args:
       lock: as json.decode returns it.
+      version: of these rules; empty: not known.
 
     Returns:
       A string; None: nothing.
     """
     workers = lock.get("workers") if type(lock) == "dict" else None
-    if type(workers) != "dict" or not workers:
+    if type(workers) != "dict":
         return "it has no \"workers\""
+
+    # The rules and their worker agree on the worker's command line.
+    if version and lock.get("version", version) != version:
+        return "it is for version %s, and these are the rules of version %s; take the lockfile of their release" % (lock["version"], version)
     for platform, worker in workers.items():
         if platform not in PREBUILT_PLATFORMS:
             return "it has the platform %s; known are %s" % (repr(platform), ", ".join(sorted(PREBUILT_PLATFORMS)))
@@ -56,15 +60,24 @@ def lockfile_error(lock):
             return "%s has no \"sha256\" of 64 lower-case hex digits" % platform
     return None
 
-def _read_lockfile(rctx):
+def read_lockfile(rctx, version = ""):
+    """The workers of a repository rule's lockfile, which has to be in order.
+
+    Args:
+      rctx: of the repository rule, with an attribute `lockfile`.
+      version: of these rules; empty: not known.
+
+    Returns:
+      A dict: platform -> a dict with `urls` and `sha256`.
+    """
     lock = json.decode(rctx.read(rctx.attr.lockfile))
-    error = lockfile_error(lock)
+    error = lockfile_error(lock, version)
     if error:
         fail("pylayer: the lockfile %s is of no use: %s" % (rctx.attr.lockfile, error))
     return lock["workers"]
 
 def _pylayer_prebuilt_impl(rctx):
-    worker = _read_lockfile(rctx).get(rctx.attr.platform)
+    worker = read_lockfile(rctx).get(rctx.attr.platform)
     if not worker:
         fail("pylayer: the lockfile %s has no worker for %s" % (rctx.attr.lockfile, rctx.attr.platform))
     rctx.download(
@@ -75,12 +88,6 @@ def _pylayer_prebuilt_impl(rctx):
     )
     rctx.file("BUILD.bazel", worker_build_file("pylayer", rctx.attr.flags), executable = False)
 
-_LOCKFILE = attr.label(
-    allow_single_file = [".json"],
-    doc = "The lockfile.",
-    mandatory = True,
-)
-
 pylayer_prebuilt = repository_rule(
     implementation = _pylayer_prebuilt_impl,
     doc = "Downloads the worker of one platform.",
@@ -88,7 +95,11 @@ pylayer_prebuilt = repository_rule(
         "flags": attr.string_list(
             doc = "Startup flags of the worker.",
         ),
-        "lockfile": _LOCKFILE,
+        "lockfile": attr.label(
+            allow_single_file = [".json"],
+            doc = "The lockfile.",
+            mandatory = True,
+        ),
         "platform": attr.string(
             doc = "A platform of the lockfile.",
             mandatory = True,
@@ -96,45 +107,3 @@ pylayer_prebuilt = repository_rule(
         ),
     },
 )
-
-def _pylayer_prebuilt_toolchains_impl(rctx):
-    entries = []
-    for platform in sorted(_read_lockfile(rctx)):
-        os, cpu = PREBUILT_PLATFORMS[platform]
-        entries.append(toolchain_entry(platform, rctx.attr.repositories[platform], os, cpu))
-    rctx.file("BUILD.bazel", "\n".join(entries), executable = False)
-
-pylayer_prebuilt_toolchains = repository_rule(
-    implementation = _pylayer_prebuilt_toolchains_impl,
-    doc = "Registers the workers of a lockfile, each for its platform.",
-    attrs = {
-        "lockfile": _LOCKFILE,
-        "repositories": attr.string_dict(
-            doc = "Platform -> name of its pylayer_prebuilt repository.",
-            mandatory = True,
-        ),
-    },
-)
-
-def pylayer_prebuilt_repositories(lockfile, flags, name = "pylayer_toolchains"):
-    """Declares the repositories of all platforms, and the one that registers them.
-
-    Args:
-      lockfile: label of the lockfile.
-      flags: startup flags of the worker.
-      name: the repository with the toolchains to register.
-    """
-    repositories = {}
-    for platform in PREBUILT_PLATFORMS:
-        repositories[platform] = "pylayer_prebuilt_" + platform.replace("-", "_")
-        pylayer_prebuilt(
-            name = repositories[platform],
-            flags = flags,
-            lockfile = lockfile,
-            platform = platform,
-        )
-    pylayer_prebuilt_toolchains(
-        name = name,
-        lockfile = lockfile,
-        repositories = repositories,
-    )

@@ -7,10 +7,16 @@ _DIGEST = "0123456789abcdef" * 4
 
 _GOOD = {"workers": {"linux-x86_64": {"sha256": _DIGEST, "urls": ["https://example.com/pylayer"]}}}
 
+# A checkout of pylayer has this one.
+_EMPTY = {"workers": {}}
+
+_VERSION = "1.2.3"
+
 _BAD = [
     ([], "no \"workers\""),
     ({}, "no \"workers\""),
-    ({"workers": {}}, "no \"workers\""),
+    ({"workers": []}, "no \"workers\""),
+    ({"version": "1.2.4", "workers": {}}, "version 1.2.4"),
     ({"workers": {"beos-x86_64": {}}}, "\"beos-x86_64\""),
     ({"workers": {"linux-x86_64": {"sha256": _DIGEST}}}, "\"urls\""),
     ({"workers": {"linux-x86_64": {"sha256": _DIGEST, "urls": "https://example.com"}}}, "\"urls\""),
@@ -21,10 +27,11 @@ _BAD = [
 
 def _lockfile_test_impl(_ctx):
     failures = []
-    if lockfile_error(_GOOD):
-        failures.append("a good lockfile is refused: %s" % lockfile_error(_GOOD))
+    for lock in [_GOOD, _EMPTY, _GOOD | {"version": _VERSION}]:
+        if lockfile_error(lock, _VERSION):
+            failures.append("a good lockfile is refused: %s" % lockfile_error(lock, _VERSION))
     for lock, wanted in _BAD:
-        error = lockfile_error(lock) or "nothing"
+        error = lockfile_error(lock, _VERSION) or "nothing"
         if wanted not in error:
             failures.append("%s: got %s, wanted %s" % (lock, error, wanted))
     return result(failures)

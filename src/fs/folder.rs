@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::output::Temporary;
-use super::{Input, Kind, directory};
+use super::{Input, Kind, directory, system};
 use crate::error::{Error, Result};
 
 /// How much is copied between two questions whether the work is still wanted, in bytes.
@@ -105,7 +105,7 @@ impl OutputFolder {
             return Ok(());
         }
         let output = File::create_new(&path).map_err(&fail)?;
-        if input.size() == 0 || rustix::fs::ioctl_ficlone(&output, &input.file).is_ok() {
+        if input.size() == 0 || system::share(&input.file, &output) {
             return Ok(());
         }
         if placing == Placing::Link {

@@ -8,10 +8,9 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, XattrFlags};
 
-use super::{Input, Kind};
+use super::{Input, Kind, system};
 use crate::error::{Error, Fault, Result};
 
 /// Named temporary files that are neither published nor dropped yet.
@@ -58,7 +57,7 @@ impl Temporary {
     /// are the same in two containers that share a folder.
     pub(super) fn beside(target: &Path) -> io::Result<Self> {
         let mut random = [0_u8; 16];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+        getrandom::fill(&mut random)?;
         let name = format!("{PREFIX}{:032x}{SUFFIX}", u128::from_ne_bytes(random));
         Ok(Self(folder(target).join(name)))
     }
@@ -144,7 +143,7 @@ impl Output {
     }
 
     fn stage(target: &Path) -> io::Result<Self> {
-        match anonymous(folder(target))? {
+        match system::anonymous(folder(target))? {
             Some(file) => Ok(Self { file, target: target.to_owned(), temporary: None }),
             None => Self::named(target),
         }
@@ -171,16 +170,13 @@ impl Output {
     /// process where the system can; gives how many, none at the file's end.
     pub fn copy(&mut self, input: &mut Input, length: u64) -> Result<u64> {
         let most = usize::try_from(length).unwrap_or(usize::MAX).min(COPY);
-        match rustix::fs::copy_file_range(&input.file, None, &self.file, None, most) {
-            Ok(copied) => Ok(copied as u64),
-            // Other file systems, or other kernels.
-            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                let mut piece = vec![0; most.min(256 << 10)];
-                let read = input.read(&mut piece)?;
-                self.write(&piece[..read]).map(|()| read as u64)
-            }
-            Err(errno) => Err(Error::io("cannot write", &self.target, errno.into())),
+        let failed = |source| Error::io("cannot write", &self.target, source);
+        if let Some(copied) = system::copy(&input.file, &self.file, most).map_err(failed)? {
+            return Ok(copied);
         }
+        let mut piece = vec![0; most.min(256 << 10)];
+        let read = input.read(&mut piece)?;
+        self.write(&piece[..read]).map(|()| read as u64)
     }
 
     /// Takes back all but the first `length` bytes.
@@ -234,24 +230,6 @@ impl Output {
             Some(temporary) => std::fs::rename(&temporary.0, target),
             None => link(&self.file, target),
         }
-    }
-}
-
-/// A file without a name in `directory`; none where the file system has no such thing.
-fn anonymous(directory: &Path) -> io::Result<Option<File>> {
-    // Linking the file later goes through /proc.
-    if !Path::new("/proc/self/fd").is_dir() {
-        return Ok(None);
-    }
-    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
-    match rustix::fs::openat(CWD, directory, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode)
-    {
-        Ok(file) => Ok(Some(file.into())),
-        // What open(2) and old kernels answer where O_TMPFILE is unknown.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-            Ok(None)
-        }
-        Err(errno) => Err(errno.into()),
     }
 }
 

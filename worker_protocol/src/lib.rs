@@ -95,10 +95,17 @@
 //! }
 //! ```
 //!
-//! `examples/concat.rs` is a complete program. [`testing`] has a Bazel for the tests of a handler.
+//! `examples/concat.rs` is a complete program. With the feature `testing`, [`testing`] has a Bazel for
+//! the tests of a handler.
 //!
 //! [Bazel persistent worker]: https://bazel.build/remote/persistent
 //! [tokio]: https://tokio.rs
+#![cfg_attr(
+    not(feature = "testing"),
+    doc = "[`testing`]: https://docs.rs/worker_protocol/latest/worker_protocol/testing/index.html"
+)]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(unix))]
 compile_error!("worker_protocol is for Unix: Bazel's workers on Windows have other streams");

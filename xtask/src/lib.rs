@@ -8,7 +8,9 @@ pub mod bazel;
 mod bench;
 mod blob;
 mod client;
+mod crates;
 mod demo;
+mod dist;
 mod docs;
 mod fuzz;
 mod install;
@@ -59,6 +61,8 @@ Usage: cargo xtask test [--list] [STEP...]   all that CI checks, or these steps 
                                              day: the model of docs/explanation/scale.md
        cargo xtask docs                      writes the reference pages that come from the sources,
                                              and the site: target/book
+       cargo xtask dist [--url=BASE] [--complete] [PLATFORM...]
+                                             what a release has, in target/dist: see docs/reference/releases.md
        cargo xtask record [NAME...] [--script=FOLDER]
                                              records the sessions of tests/replay from Bazel, or makes
                                              a worker that records what you do to a folder
@@ -107,6 +111,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<()> {
             Ok(())
         }
         Some(Value(command)) if command == "docs" => docs(parser),
+        Some(Value(command)) if command == "dist" => dist(parser),
         Some(Value(command)) if command == "record" => record(parser),
         Some(Value(command)) if command == "replay" => replay(parser),
         None | Some(Long("help") | Short('h')) => {
@@ -185,6 +190,19 @@ fn docs(mut parser: lexopt::Parser) -> Result<()> {
         return Err(other.unexpected().into());
     }
     docs::write(&Project::find()?)
+}
+
+fn dist(mut parser: lexopt::Parser) -> Result<()> {
+    let mut options = dist::Options { bill_of_materials: true, ..dist::Options::default() };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(platform) => options.platforms.push(platform.string()?),
+            Long("url") => options.url = Some(parser.value()?.string()?),
+            Long("complete") => options.complete = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    dist::run(&Project::find()?, &options)
 }
 
 fn record(mut parser: lexopt::Parser) -> Result<()> {

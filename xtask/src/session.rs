@@ -19,6 +19,8 @@ pub use crate::protocol::Request;
 use crate::shell::{Context as _, Result, failure};
 use crate::ui;
 
+pub(crate) use text::hex;
+
 /// A session, as a file holds it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Session {

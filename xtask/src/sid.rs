@@ -48,6 +48,11 @@ pub(crate) fn is_used() -> Result<bool> {
     Ok(bazel()?.starts_with(cache()?))
 }
 
+/// Where that root is.
+pub(crate) fn root() -> Result<PathBuf> {
+    Ok(cache()?.join("pylayer-sid/root"))
+}
+
 fn is_recent(program: &PathBuf) -> bool {
     let output = shell::output(Command::new(program).arg("--version"));
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -137,7 +142,7 @@ fn remove(root: &Path) -> Result<()> {
 }
 
 /// Where caches go (XDG Base Directory Specification).
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let folder = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     folder.or_else(home).ok_or_else(|| failure("neither XDG_CACHE_HOME nor HOME is set"))

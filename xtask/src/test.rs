@@ -4,7 +4,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::bazel::Bazel;
+use crate::crates;
 use crate::demo;
+use crate::dist;
 use crate::docs;
 use crate::fuzz;
 use crate::install::{self, Need};
@@ -50,6 +52,18 @@ const STEPS: &[Step] = &[
         run: rust,
     },
     Step {
+        name: "crates",
+        what: "the crates are complete, and compile from what is in them",
+        needs: &[install::CC],
+        run: crates::package,
+    },
+    Step {
+        name: "msrv",
+        what: "the oldest Rust that is promised compiles them",
+        needs: &[install::CC],
+        run: crates::msrv,
+    },
+    Step {
         name: "fuzz",
         what: "parsers survive any input",
         needs: &[install::CC, install::CXX],
@@ -60,6 +74,12 @@ const STEPS: &[Step] = &[
         what: "Starlark is formatted, and buildifier has no complaint",
         needs: &[install::GIT, install::NPM],
         run: buildifier,
+    },
+    Step {
+        name: "workflows",
+        what: "actionlint has no complaint about GitHub's workflows",
+        needs: &[install::PIP],
+        run: workflows,
     },
     Step {
         name: "rules",
@@ -111,24 +131,43 @@ const STEPS: &[Step] = &[
         needs: &[install::CC, install::PYTHON, install::PIP, install::UTIL_LINUX],
         run: remote,
     },
+    Step {
+        name: "dist",
+        what: "a release's files serve users without Rust, and users of another processor",
+        needs: &[install::CC, install::GIT, install::PYTHON, install::PIP, install::UTIL_LINUX],
+        run: dist::check::run,
+    },
 ];
+
+/// What is run only if it is named: its tool takes minutes to compile.
+const ON_DEMAND: &[Step] = &[Step {
+    name: "semver",
+    what: "what worker_protocol promises is as it was in the last release",
+    needs: &[install::CC, install::GIT],
+    run: crates::semver,
+}];
 
 /// Names the steps.
 pub(crate) fn list() {
     for step in STEPS {
-        ui::print(format_args!("{:<10}  {}\n", step.name, step.what));
+        ui::print(format_args!("{:<12}  {}\n", step.name, step.what));
+    }
+    for step in ON_DEMAND {
+        ui::print(format_args!("{:<12}  {} (only if it is named)\n", step.name, step.what));
     }
 }
 
 /// Runs the steps that are named, or all; the first that fails is the last.
 pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+    let known = || STEPS.iter().chain(ON_DEMAND);
+    if let Some(unknown) = names.iter().find(|name| known().all(|step| step.name != **name)) {
         return Err(failure(format!(
             "there is no step `{unknown}`; `cargo xtask test --list` lists them"
         )));
     }
-    let chosen = |step: &&Step| names.is_empty() || names.iter().any(|name| name == step.name);
-    let steps: Vec<&Step> = STEPS.iter().filter(chosen).collect();
+    let is_chosen = |step: &&Step| names.iter().any(|name| name == step.name);
+    let steps: Vec<&Step> =
+        if names.is_empty() { STEPS.iter().collect() } else { known().filter(is_chosen).collect() };
     let needs: Vec<Need> = steps.iter().flat_map(|step| step.needs).copied().collect();
     install::all(&needs)?;
 
@@ -163,8 +202,11 @@ fn clippy(project: &Project) -> Result<()> {
 }
 
 fn doc(project: &Project) -> Result<()> {
-    let mut doc = project.cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--locked"]);
-    shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+    // Whoever takes a crate without its features reads the documentation of that.
+    ["--all-features", "--no-default-features"].into_iter().try_for_each(|features| {
+        let mut doc = project.cargo(&["doc", "--workspace", features, "--no-deps", "--locked"]);
+        shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+    })
 }
 
 fn deny(project: &Project) -> Result<()> {
@@ -186,6 +228,11 @@ fn buildifier(project: &Project) -> Result<()> {
     let mut command = Command::new(buildifier);
     command.args(["-mode=check", "-lint=warn"]).current_dir(&project.root);
     shell::run(command.args(files.split_terminator('\0')))
+}
+
+fn workflows(project: &Project) -> Result<()> {
+    let actionlint = install::actionlint(&project.folder("tools/actionlint")?)?;
+    shell::run(Command::new(actionlint).arg("-no-color").current_dir(&project.root))
 }
 
 fn rules(project: &Project) -> Result<()> {

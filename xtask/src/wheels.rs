@@ -37,12 +37,17 @@ pub(crate) struct Package {
 /// Fetches the wheels of `benches/NAME.txt` and unpacks them, unless that was done before.
 pub(crate) fn packages(project: &Project, set: &str) -> Result<Vec<Package>> {
     let requirements = project.root.join("benches").join(format!("{set}.txt"));
-    let wanted = fs::read_to_string(&requirements).context(requirements.display())?;
-    let folder = project.folder("bench")?.join(set);
+    from(&requirements, &project.folder("bench")?.join(set))
+}
+
+/// Fetches the wheels of a requirements file to a folder and unpacks them there, unless that was
+/// done before.
+pub(crate) fn from(requirements: &Path, folder: &Path) -> Result<Vec<Package>> {
+    let wanted = fs::read_to_string(requirements).context(requirements.display())?;
     let finished = folder.join("requirements.txt");
     if fs::read_to_string(&finished).ok().as_ref() != Some(&wanted) {
-        fresh(&folder)?;
-        download(&requirements, &folder.join("wheels"))?;
+        fresh(folder)?;
+        download(requirements, &folder.join("wheels"))?;
         for wheel in names(&folder.join("wheels"))? {
             let tree = folder.join("trees").join(package(&wheel)?);
             let site = tree.join(format!("lib/python{PYTHON}/site-packages"));

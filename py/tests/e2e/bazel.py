@@ -90,7 +90,9 @@ class Workspace:
         line = [*BAZEL, f"--output_user_root={self.output_root}", command, *modules]
         if command in ("build", "aquery", "cquery"):
             line += FLAGS
-        result = subprocess.run([*line, *arguments], cwd=self.folder, capture_output=True, text=True, check=False)
+        # It would go before the lockfile.
+        environment = {name: value for name, value in os.environ.items() if name != "PYLAYER_BINARY"}
+        result = subprocess.run([*line, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         if check and result.returncode:
             # Some builds of Bazel have a sandbox that tells all it does.
             told = [text for text in result.stderr.splitlines() if "linux-sandbox" not in text]

@@ -64,7 +64,7 @@ class Builds(Built):
             self.assertIn("bin/pylayer \\\n    '--cache-size=2GiB' \\\n    ", command)
 
     def test_a_binary_that_is_not_there_is_told_first(self) -> None:
-        # This repository itself takes PYLAYER_BINARY; the workspace of the images does not.
+        # The workspace of the images is built without PYLAYER_BINARY.
         line = [*BAZEL, f"--output_user_root={self.workspace.output_root}", "build", "--nobuild", "--repo_env=PYLAYER_BINARY=/nope", "//py:interpreter"]
         result = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         subprocess.run([*line[:-4], "shutdown"], cwd=REPOSITORY, capture_output=True, check=False)
