@@ -30,14 +30,6 @@ PyImageLayersInfo = provider(
     },
 )
 
-PyImageLayersInfo = provider(
-    doc = "The layers of an image, and where in it its programs are.",
-    fields = {
-        "launchers": "dict: the name of a binary -> the path of its launcher in the image",
-        "layers": "list of structs: `blob` (File), `metadata` (File: JSON with digest, diff_id, size and media type), `media_type` (string); the lowest layer first",
-    },
-)
-
 PyLayerToolchainInfo = provider(
     doc = "The worker, as the field `pylayer` of the resolved toolchain.",
     fields = {
