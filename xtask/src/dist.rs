@@ -280,8 +280,8 @@ fn notes(project: &Project, release: &Release, module: &Module) -> Result<String
          With Bazel 7 or later, in `MODULE.bazel`:\n\n\
          ```starlark\n{module}```\n\n\
          If the Bazel Central Registry has this version, the first line is enough.\n\n\
-         At a shell, download the binary for your platform and `SHA256SUMS`, and check it:\n\n\
-         ```sh\nsha256sum --check --ignore-missing SHA256SUMS\n```\n\n\
+         At a shell, download the binary for your platform and `SHA256SUMS`; then:\n\n\
+         ```sh\nsha256sum --check --ignore-missing SHA256SUMS\nchmod +x pylayer-*\n```\n\n\
          ## Changes\n\n{changes}\n",
         module = module.lines(),
     ))
