@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use pylayer::cli::{Action, Invocation, Startup};
 use pylayer::error::{Error, Fault, Result};
@@ -20,6 +21,9 @@ use worker_protocol::{CancelToken, Options};
 /// Requests performed at a time: Bazel sends no more to one process by default
 /// (`--worker_max_multiplex_instances`).
 const SLOTS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+/// How long an action may take to stop after a signal.
+const SIGNAL_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match catch_unwind(run) {
@@ -82,13 +86,13 @@ fn stop_when_ended(cancel: &CancelToken) -> Result<Arc<OnceLock<i32>>> {
     let (cancel, ended_by) = (cancel.clone(), Arc::new(OnceLock::new()));
     let first = ended_by.clone();
     let wait = move || {
-        for signal in signals.forever() {
-            if first.set(signal).is_err() {
-                // Whoever asks twice does not want to wait.
-                drop(emulate_default_handler(signal));
-            }
-            cancel.abandon();
-        }
+        let Some(signal) = signals.forever().next() else { return };
+        let Ok(()) = first.set(signal) else { return };
+        cancel.abandon();
+        // A write to a pipe that nobody empties does not end.
+        thread::sleep(SIGNAL_GRACE);
+        fs::discard_unpublished();
+        drop(emulate_default_handler(signal));
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(cannot)?;
     Ok(ended_by)

@@ -1,6 +1,10 @@
 //! The machine gives out, or changes under our hands: a clear error, no file, nobody else hurt.
 
-use std::process::Command;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::worker::Worker;
 use crate::support::{Folder, PYLAYER, Run, sha256sum};
@@ -18,6 +22,18 @@ fn a_file_that_grows_or_shrinks_while_it_is_read_is_named() {
         assert!(run.stderr.contains(said) && run.stderr.contains("changed"), "{}", run.stderr);
         assert_eq!(folder.names(), [""; 0]);
     }
+}
+
+#[test]
+fn one_ctrl_c_ends_a_layer_whose_reader_has_stalled() {
+    let folder = Folder::new();
+    folder.file("f", &vec![0; 4 << 20]);
+    let arguments = ["layer", "--output=-", "--compression=none", "--file=f", "--to=f"];
+    let mut child = folder.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    // It writes, and soon waits for somebody to read more.
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
 }
 
 #[test]
