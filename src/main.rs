@@ -88,8 +88,9 @@ fn stop_when_ended(cancel: &CancelToken) -> Result<Arc<OnceLock<i32>>> {
     let wait = move || {
         let Some(signal) = signals.forever().next() else { return };
         let Ok(()) = first.set(signal) else { return };
-        cancel.abandon();
-        // A write to a pipe that nobody empties does not end.
+        // This waits for an output that is being published, and a write to a pipe that nobody empties
+        // does not end.
+        drop(thread::Builder::new().spawn(move || cancel.abandon()));
         thread::sleep(SIGNAL_GRACE);
         fs::discard_unpublished();
         drop(emulate_default_handler(signal));
