@@ -44,7 +44,7 @@ pub(crate) fn msrv(project: &Project) -> Result<()> {
 
 /// Compares the public items of `worker_protocol` with those of the last release.
 pub(crate) fn semver(project: &Project) -> Result<()> {
-    let tools = project.folder("tools")?;
+    let tools = project.folder("tools/cargo")?;
     let (program, stamp) = (tools.join("bin/cargo-semver-checks"), tools.join("semver-version"));
     if !fs::read_to_string(&stamp).is_ok_and(|text| text == SEMVER_CHECKS) {
         ui::heading("cargo-semver-checks");

@@ -225,7 +225,7 @@ fn lockfile(release: &Release, binaries: &[Binary], base: &str) -> Result<String
 
 /// Writes what the worker is made of, as `CycloneDX` has it.
 fn bill_of_materials(project: &Project, release: &Release, folder: &Path) -> Result<()> {
-    let tools = project.folder("tools")?;
+    let tools = project.folder("tools/cargo")?;
     let (program, stamp) = (tools.join("bin/cargo-cyclonedx"), tools.join("cyclonedx-version"));
     if !fs::read_to_string(&stamp).is_ok_and(|text| text == CYCLONEDX) {
         ui::heading("cargo-cyclonedx, for the bill of materials");
