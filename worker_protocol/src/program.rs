@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use crate::handler::Handler;
 use crate::job::{Context, Outcome};
 use crate::messages::WorkRequest;
+use crate::options::Options;
 use crate::params;
 use crate::reply::{Error, INTERNAL_ERROR, Reply};
 use crate::request::Request;
-use crate::runtime::{Options, serve};
+use crate::runtime::serve;
 
 /// What `main` of a worker program may return.
 ///

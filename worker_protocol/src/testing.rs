@@ -27,7 +27,8 @@ use tokio::sync::oneshot;
 use crate::codec::MAX_FRAME;
 use crate::handler::Handler;
 use crate::messages::{WorkRequest, WorkResponse};
-use crate::runtime::{Ends, Exit, Options, ServeError, serve_until};
+use crate::options::Options;
+use crate::runtime::{Ends, Exit, ServeError, serve_until};
 
 pub use schedule::{Schedule, Step};
 

@@ -17,10 +17,10 @@ use tokio::time::sleep;
 use crate::handler::Handler;
 use crate::job::{CancelToken, Context};
 use crate::messages::WorkResponse;
+use crate::options::Options;
 use crate::protocol::{Incoming, Protocol};
 use crate::reply::Error;
 use crate::request::{Request, normal_path};
-use crate::runtime::Options;
 use crate::state::{Action, Event, JobNumber, State};
 
 /// What a worker is made of, but for its streams.

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use super::Bazel;
 use crate::handler::Handler;
 use crate::messages::{WorkRequest, WorkResponse};
-use crate::runtime::Options;
+use crate::options::Options;
 
 /// What Bazel does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
