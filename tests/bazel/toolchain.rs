@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::image::succeed;
 use crate::scene::{MNEMONICS, Scene};
@@ -27,7 +26,7 @@ fn cargo_builds_the_worker_that_makes_the_layers() {
     let worker = repository.join("bin/pylayer");
     // A copy: the next `cargo build` writes its own while the worker runs.
     assert!(fs::symlink_metadata(&worker).unwrap().is_file());
-    assert!(succeed(Command::new(&worker).arg("--version")).stdout.starts_with("pylayer "));
+    // It has run where Bazel does, whose C library may be newer than that of this machine.
     let logs = scene.worker_logs();
     assert_eq!(logs.len(), 1, "{logs:?}");
 
