@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::rules_python::check_image;
-use crate::scene::Scene;
+use crate::scene::{Scene, root};
 use crate::support::Run;
 
 /// How a binary of `rules_python` starts. Each writes other files into its runfiles.
@@ -51,12 +51,14 @@ fn rules_python_of_the_environment_makes_images_that_run() {
         eprintln!("skipped: PYLAYER_RULES_PYTHON names no checkout of rules_python");
         return;
     };
-    let scene = Scene::copy("tests/bazel/rule_sets/rules_python", "rule_sets_rules_python");
+    // The application of `rules_python.rs`, with another module file.
+    let scene = Scene::copy("tests/bazel/rules_python", "rule_sets_rules_python");
     let version = "import sys; print('%d.%d' % sys.version_info[:2])";
     let version = Run::of(Command::new("python3").args(["-c", version])).stdout;
-    let module = scene.workspace.join("MODULE.bazel");
-    let text = fs::read_to_string(&module).unwrap();
-    fs::write(&module, text.replace("PYTHON_VERSION", version.trim())).unwrap();
+    let text = include_str!("rule_sets/rules_python.MODULE.bazel");
+    let text = text.replace("PYTHON_VERSION", version.trim());
+    let text = text.replace("PYLAYER", root().to_str().unwrap());
+    fs::write(scene.workspace.join("MODULE.bazel"), text).unwrap();
     for bootstrap in BOOTSTRAPS {
         let mut options = overrides("rules_python", &checkout);
         options.extend(bootstrap.iter().map(ToString::to_string));
