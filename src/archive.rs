@@ -3,9 +3,11 @@
 //! A layer is read once, from its first byte to its last, and memory grows with its entries and
 //! members alone.
 
+mod codec;
 mod entries;
 mod members;
 mod source;
 
+pub use codec::Codec;
 pub use entries::{Entry, Kind, Layer, Record, show};
-pub use members::{Blob, Codec, FinishedBlob, Member};
+pub use members::{Blob, FinishedBlob, Member};

@@ -10,7 +10,7 @@
 //! v2/                     one folder for each FORMAT
 //!   blobs/ab/abcd…        compressed segments, named by their BLAKE3 hash
 //!   segments/12/1234…     by key: the blob's hash and its members' lengths, sealed
-//!   checkpoints/56/5678…      by key: where a layer's hashes stood after a segment, sealed
+//!   checkpoints/56/5678…  by key: where a layer's hashes stood after a segment, sealed
 //!   locks/1234…           held by whoever builds the segment of this key
 //!   hits, misses          counted, eight bytes each
 //! ```
@@ -25,6 +25,7 @@ mod flight;
 pub mod gc;
 mod key;
 mod memory;
+mod recording;
 mod source;
 mod store;
 mod verified;
@@ -38,6 +39,7 @@ use flight::Flights;
 pub use flight::{Flight, Start, Waiting};
 pub use key::{FORMAT, Key, KeyBuilder};
 use memory::Memory;
+pub use recording::{Mark, Recording};
 use source::Source;
 use store::{Kind, Store};
 pub use verified::Verified;
@@ -217,13 +219,13 @@ impl Cache {
     /// cannot be stored is not stored.
     pub fn record(&self) -> Recording {
         let file = self.store.as_ref().and_then(Store::blob);
-        Recording { file, kept: Some(Vec::new()), ..Recording::default() }
+        Recording::new(file)
     }
 
     /// Stores a recorded segment; gives what is known about it.
     pub fn store(&self, key: &Key, recording: Recording) -> SegmentIndex {
         let index = recording.index();
-        let Recording { file, kept, .. } = recording;
+        let (file, kept) = recording.finish();
         if let (Some(store), Some(file)) = (&self.store, file) {
             store.put(key, &index, file);
         }
@@ -276,77 +278,6 @@ impl Cache {
         if let Some(store) = &self.store {
             store.count(counts);
             store.tidy();
-        }
-    }
-}
-
-/// A segment that is being recorded; by default what is known about it alone.
-#[derive(Debug, Default)]
-pub struct Recording {
-    file: Option<crate::fs::Output>,
-    /// The bytes, while they are few.
-    kept: Option<Vec<u8>>,
-    hash: blake3::Hasher,
-    members: Vec<(u32, u32)>,
-    /// The bytes so far.
-    length: u64,
-}
-
-/// Where a recording stood.
-#[derive(Debug)]
-pub struct Mark {
-    hash: blake3::Hasher,
-    members: usize,
-    length: u64,
-}
-
-impl Recording {
-    /// What is known about the segment, which is complete.
-    pub fn index(&self) -> SegmentIndex {
-        SegmentIndex { blob: *self.hash.finalize().as_bytes(), members: self.members.clone() }
-    }
-
-    /// Where the recording stands.
-    pub fn mark(&self) -> Mark {
-        Mark { hash: self.hash.clone(), members: self.members.len(), length: self.length }
-    }
-
-    /// Takes back what was recorded since a mark.
-    pub fn rewind(&mut self, mark: Mark) {
-        let Mark { hash, members, length } = mark;
-        (self.hash, self.length) = (hash, length);
-        self.members.truncate(members);
-        if let Some(kept) = &mut self.kept {
-            kept.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-        }
-        if let Some(file) = &mut self.file
-            && file.truncate(length).is_err()
-        {
-            self.file = None;
-        }
-    }
-
-    /// Says that a member of this length, compressed and uncompressed in bytes, is complete.
-    pub fn member(&mut self, compressed: u64, uncompressed: u64) {
-        let length = |length: u64| u32::try_from(length).unwrap_or(u32::MAX);
-        self.members.push((length(compressed), length(uncompressed)));
-    }
-
-    /// Takes in the next bytes of members.
-    pub fn write(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-        self.length += bytes.len() as u64;
-        if let Some(kept) = &mut self.kept {
-            if self.length <= SMALL && kept.try_reserve(bytes.len()).is_ok() {
-                kept.extend_from_slice(bytes);
-            } else {
-                self.kept = None;
-            }
-        }
-        if let Some(file) = &mut self.file
-            && file.write(bytes).is_err()
-        {
-            self.file = None;
         }
     }
 }

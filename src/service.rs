@@ -1,12 +1,13 @@
 //! What all ways of running share: an action comes in, its files appear, an answer goes out.
 
-use std::ffi::OsString;
+mod worker;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 
 use tracing::{debug, debug_span, info, info_span, warn};
-use worker_protocol::{Abandoned, CancelToken, Context, Handler, Reply, Request};
+use worker_protocol::{Abandoned, CancelToken};
 
 use crate::cache::Cache;
 use crate::cache::gc::Folder;
@@ -22,7 +23,6 @@ use crate::layer::LayerSpec;
 use crate::layer::spec::Targets;
 use crate::layer::warnings::Kind as Warning;
 use crate::load;
-use crate::observe::Verbose;
 use crate::pipeline::{
     self, BuildContext, DigestFunctionGuess, FinishedLayer, InputDigests, Report,
 };
@@ -63,6 +63,18 @@ struct Origin<'a> {
     base: &'a Path,
     input_digests: &'a InputDigests<'a>,
     cancel: &'a CancelToken,
+}
+
+impl Origin<'_> {
+    /// Whether the action is still wanted.
+    fn check(&self) -> Result<()> {
+        self.cancel.check().map_err(|Abandoned| Error::abandoned())
+    }
+
+    /// Makes what was built appear, if it is still wanted.
+    fn publish(&self, publish: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.cancel.publish(publish).map_err(|Abandoned| Error::abandoned())?
+    }
 }
 
 impl Service {
@@ -126,25 +138,18 @@ impl Service {
             Action::Check(request) => check_layers(&request, origin),
             Action::Image(request) => make_image(&request, origin),
             Action::Load(request) => {
-                let Origin { base, cancel, .. } = origin;
-                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
-                load::load(&request, base, &wanted)?;
+                load::load(&request, origin.base, &|| origin.check())?;
                 Ok(Answer::default())
             }
             Action::Diff(request) => {
-                let Origin { base, cancel, .. } = origin;
-                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
-                let diff::Compared { same, text } = diff::diff(&request, base, &wanted)?;
+                let compared = diff::diff(&request, origin.base, &|| origin.check())?;
+                let diff::Compared { same, text } = compared;
                 Ok(Answer { text, differs: !same, ..Answer::default() })
             }
             Action::Inspect(request) => {
-                let Origin { base, cancel, .. } = origin;
-                let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
-                let inspect::Told { text, report } = inspect::inspect(&request, base, &wanted)?;
-                match cancel.publish(|| report.map_or(Ok(()), Output::publish)) {
-                    Ok(published) => published?,
-                    Err(Abandoned) => return Err(Error::abandoned()),
-                }
+                let told = inspect::inspect(&request, origin.base, &|| origin.check())?;
+                let inspect::Told { text, report } = told;
+                origin.publish(|| report.map_or(Ok(()), Output::publish))?;
                 Ok(Answer { text, ..Answer::default() })
             }
             Action::Cache(CacheRequest { verb }) => {
@@ -158,7 +163,7 @@ impl Service {
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
         let _span = info_span!("layer", output = %targets.blob.display()).entered();
-        let check = || cancel.check().map_err(|Abandoned| Error::abandoned());
+        let check = || origin.check();
         let woken = Waiter::default();
         let cancelled = woken.clone();
         cancel.on_abandon(move || cancelled.cancel());
@@ -172,10 +177,7 @@ impl Service {
             check: &check,
         };
         let (finished, report) = build(&targets, &spec, &context)?;
-        match debug_span!("publish").in_scope(|| cancel.publish(|| finished.publish())) {
-            Ok(published) => published?,
-            Err(Abandoned) => return Err(Error::abandoned()),
-        }
+        debug_span!("publish").in_scope(|| origin.publish(|| finished.publish()))?;
         if let Some(cache) = &self.cache {
             let (hits, misses) = report.counts();
             cache.count(hits, misses);
@@ -235,16 +237,11 @@ impl Service {
 
 /// Checks an image's layers. The log is written whatever is found; what is wrong is an error.
 fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
-    let Origin { cancel, .. } = origin;
-    let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
-    let findings = check::check(request, &wanted)?;
+    let findings = check::check(request, &|| origin.check())?;
     let text = findings.text();
     let mut log = Output::create(&request.target())?;
     log.write(findings.log().as_bytes())?;
-    match cancel.publish(|| log.publish()) {
-        Ok(published) => published?,
-        Err(Abandoned) => return Err(Error::abandoned()),
-    }
+    origin.publish(|| log.publish())?;
     if !findings.errors.is_empty() {
         return Err(Error::input(text.trim_end()));
     }
@@ -254,14 +251,9 @@ fn check_layers(request: &CheckRequest, origin: Origin<'_>) -> Result<Answer> {
 
 /// Makes an image.
 fn make_image(request: &ImageRequest, origin: Origin<'_>) -> Result<Answer> {
-    let Origin { base, cancel, .. } = origin;
-    let wanted = || cancel.check().map_err(|Abandoned| Error::abandoned());
-    let mut finished = image::build(request, base, &wanted)?;
+    let mut finished = image::build(request, origin.base, &|| origin.check())?;
     let warnings = std::mem::take(&mut finished.warnings);
-    match cancel.publish(|| finished.publish()) {
-        Ok(published) => published?,
-        Err(Abandoned) => return Err(Error::abandoned()),
-    }
+    origin.publish(|| finished.publish())?;
     Ok(Answer { warnings: warnings.lines().collect(), ..Answer::default() })
 }
 
@@ -285,96 +277,4 @@ fn collector(cache: Arc<Cache>) -> Result<SyncSender<()>> {
             Error::new(Fault::Environment, "cannot start a thread").because(source)
         })?;
     Ok(sender)
-}
-
-/// A `WorkRequest` that has been read.
-#[derive(Debug)]
-pub struct Job {
-    action: Action,
-    request: Request,
-}
-
-impl Handler for Service {
-    type Job = Job;
-
-    fn prepare(&self, request: Request) -> Result<(Vec<PathBuf>, Job), worker_protocol::Error> {
-        let arguments = request.arguments.iter().map(OsString::from).collect();
-        let base = base(&request);
-        let action = Action::parse(arguments, base).map_err(|error| failed(&error))?;
-        if matches!(&action, Action::Layer(layer) | Action::Segment(layer) if layer.writes_to_stdout())
-        {
-            let what = "`--output=-` is for a command at a shell, not for a worker";
-            return Err(failed(&Error::usage(what)));
-        }
-        if matches!(action, Action::Load(_)) {
-            // What it starts prints to standard output, which is the protocol's.
-            let what = "`pylayer load` is for a shell, not for a worker";
-            return Err(failed(&Error::usage(what)));
-        }
-        let outputs = match &action {
-            // What cannot be read as a whole fails when it is handled, and writes nothing.
-            Action::Layer(layer) | Action::Segment(layer) => layer
-                .targets(base)
-                .map_or_else(|_| Vec::new(), |targets| targets.files().map(fs::identity).collect()),
-            Action::Check(check) => vec![fs::identity(&check.target())],
-            Action::Image(image) => {
-                let outputs = std::iter::once(image.target(base)).chain(image.report(base));
-                outputs.map(|output| fs::identity(&output)).collect()
-            }
-            Action::Inspect(inspect) => {
-                inspect.target(base).iter().map(|output| fs::identity(output)).collect()
-            }
-            Action::Print(_) | Action::Cache(_) | Action::Diff(_) | Action::Load(_) => Vec::new(),
-        };
-        Ok((outputs, Job { action, request }))
-    }
-
-    fn handle(&self, job: Job, context: &Context) -> Result<Reply, worker_protocol::Error> {
-        let Job { action, request } = job;
-        let base = base(&request);
-        let known = request.inputs.iter().filter(|input| !input.digest.is_empty());
-        let input_digests =
-            InputDigests::new(base, known.map(|input| (input.path.as_bytes(), &*input.digest)));
-        let origin = Origin { base, input_digests: &input_digests, cancel: context.token() };
-        let _verbose = Verbose::new(request.verbosity);
-        // The runtime's own span began before this request was known to be verbose.
-        let told = request.verbosity > 0;
-        let _span = told.then(|| info_span!("request", id = request.request_id).entered());
-        // What goes wrong with a request that nobody wants is nobody's concern: its sources may be
-        // gone already.
-        let why = |error: Error| match context.check() {
-            Ok(()) => failed(&error),
-            Err(abandoned) => abandoned.into(),
-        };
-        let Answer { text, differs, notes, warnings } = self.act(action, origin).map_err(why)?;
-        let mut output = text + &notes;
-        for (kind, line) in warnings {
-            warn!("{line}");
-            if kind.is_for_users() {
-                output = format!("{output}pylayer: warning: {line}\n");
-            }
-        }
-        if differs {
-            let code = Fault::Input.exit_code().into();
-            return Err(worker_protocol::Error::failed(code, output));
-        }
-        Ok(Reply::text(output))
-    }
-}
-
-/// What a request's paths are relative to: its sandbox, or the working directory. Paths without a
-/// sandbox stay as they are, so that messages have them as Bazel wrote them.
-fn base(request: &Request) -> &Path {
-    if request.sandbox_dir.is_empty() { Path::new("") } else { request.base() }
-}
-
-/// What Bazel is told of an error.
-fn failed(error: &Error) -> worker_protocol::Error {
-    match error.fault() {
-        Fault::Abandoned => Abandoned.into(),
-        fault => worker_protocol::Error::failed(
-            fault.exit_code().into(),
-            format_args!("pylayer: {error}"),
-        ),
-    }
 }

@@ -4,10 +4,10 @@
 //! alone; any number of threads gives the same blob. The codecs' versions are part of that: they
 //! are pinned in `Cargo.lock`, and a golden test notices when one changes its bytes.
 
-mod batch;
-mod comparison;
 mod gzip;
-mod taken;
+mod large_stream;
+mod members;
+mod stream;
 mod unpack;
 mod zstd;
 
@@ -15,9 +15,9 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-pub use batch::{Part, compress, forget_codecs};
-pub use comparison::Comparison;
 pub use gzip::HEADER;
+pub use large_stream::LargeStreamVerifier;
+pub use members::{Part, compress, forget_codecs};
 pub use unpack::Unpacking;
 
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 
 use super::queue::CompressionQueue;
 use crate::error::Result;
-use crate::layer::compress::{self, Comparison};
+use crate::layer::compress::{self, LargeStreamVerifier};
 use crate::layer::wheel::Stream;
 use crate::workers::BufferLease;
 
@@ -20,8 +20,8 @@ impl CompressionQueue<'_> {
     ) -> Result<bool> {
         self.flush()?;
         let before = self.stand()?;
-        let taken = match Comparison::new(stream) {
-            Some(comparison) => self.copy_compared(comparison, read)?,
+        let taken = match LargeStreamVerifier::new(stream) {
+            Some(verifier) => self.copy_verified(verifier, read)?,
             None => false,
         };
         if !taken {
@@ -30,9 +30,9 @@ impl CompressionQueue<'_> {
         Ok(taken)
     }
 
-    fn copy_compared(
+    fn copy_verified(
         &mut self,
-        mut comparison: Comparison,
+        mut verifier: LargeStreamVerifier,
         read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
     ) -> Result<bool> {
         let (mut compressed, mut uncompressed) = (0, 0);
@@ -48,8 +48,8 @@ impl CompressionQueue<'_> {
             uncompressed += length as u64;
             let work = move |lease: &mut BufferLease| {
                 let (content, output) = lease.both();
-                let taken = comparison.compare(&content[..length], output);
-                Ok(taken.map(|taken| (comparison, taken)))
+                let taken = verifier.compare(&content[..length], output);
+                Ok(taken.map(|taken| (verifier, taken)))
             };
             let ticket = self.turn.submit(lease, work);
             // One who has a buffer may not wait for another: then the same one serves again.
@@ -61,7 +61,7 @@ impl CompressionQueue<'_> {
             let Some((further, taken)) = compared else {
                 return Ok(false);
             };
-            comparison = further;
+            verifier = further;
             write(self, &done.output()[..taken])?;
             (length, lease) = match ahead {
                 Some(ahead) => ahead,
@@ -69,7 +69,7 @@ impl CompressionQueue<'_> {
             };
         }
         let rest = lease.output();
-        let Some((trailer, length)) = comparison.finish(rest) else {
+        let Some((trailer, length)) = verifier.finish(rest) else {
             return Ok(false);
         };
         write(self, &rest[..length])?;

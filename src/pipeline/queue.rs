@@ -57,7 +57,7 @@ enum Step {
     /// The recorded members are this segment.
     Store(Option<Key>),
     /// The archive's hash stands so where the members before end.
-    CancelCheck(Key, Hasher),
+    Checkpoint(Key, Hasher),
 }
 
 /// Bytes of an archive on their way to a blob.
@@ -132,7 +132,7 @@ impl<'a> CompressionQueue<'a> {
         if !self.writer.is_hashing() {
             return Ok(());
         }
-        self.enqueue(Step::CancelCheck(key, self.archive.clone()))
+        self.enqueue(Step::Checkpoint(key, self.archive.clone()))
     }
 
     /// Where the blob stands, once all that is in work is written.
@@ -202,7 +202,7 @@ impl<'a> CompressionQueue<'a> {
             }
             Some(Step::Record(flight)) => self.writer.record(flight),
             Some(Step::Store(key)) => self.writer.store(key.as_ref()),
-            Some(Step::CancelCheck(key, archive)) => {
+            Some(Step::Checkpoint(key, archive)) => {
                 if let Some(blob) = self.writer.blob() {
                     let hashes = Hashes { archive, blob: blob.clone() };
                     self.writer.put_checkpoint(&key, hashes.save());

@@ -84,7 +84,7 @@ impl<'a> Segments<'a> {
             }
             checkpoint = keys::next_checkpoint(&checkpoint, &key);
             match &known {
-                Some(Known::After(at, hashes)) if *at == index => blob.resume(hashes.clone())?,
+                Some(KnownHashes::After(at, hashes)) if *at == index => blob.resume(hashes.clone())?,
                 _ if blob.hashed_bytes() - last_checkpoint >= STRIDE => {
                     blob.checkpoint(checkpoint)?;
                 }
@@ -97,14 +97,14 @@ impl<'a> Segments<'a> {
         blob.checkpoint(end)?;
         let (output, written, found) = blob.finish()?;
         let index = match (known, found) {
-            (_, Some(hashes)) | (Some(Known::End(hashes)), None) => hashes.finish(),
+            (_, Some(hashes)) | (Some(KnownHashes::End(hashes)), None) => hashes.finish(),
             (_, None) => return Ok((output, None)),
         };
         Ok((output, (index.size == written).then_some(index)))
     }
 
     /// The last checkpoint of this layer that the cache knows, if all is as the keys say.
-    fn last_known(&self, first: Key) -> Option<Known> {
+    fn last_known(&self, first: Key) -> Option<KnownHashes> {
         let mut checkpoints = Vec::with_capacity(self.keys.len());
         let mut checkpoint = first;
         for keys in &self.keys {
@@ -113,10 +113,10 @@ impl<'a> Segments<'a> {
         }
         let hashes = |key: &Key| Hashes::restore(&self.cache.checkpoint(key)?);
         if let Some(hashes) = hashes(&keys::end(&checkpoint)) {
-            return Some(Known::End(hashes));
+            return Some(KnownHashes::End(hashes));
         }
         let mut after = checkpoints.iter().enumerate().rev();
-        after.find_map(|(at, key)| Some(Known::After(at, hashes(key)?)))
+        after.find_map(|(at, key)| Some(KnownHashes::After(at, hashes(key)?)))
     }
 
     /// Appends a package's segment; gives the key that it really has.
@@ -218,7 +218,7 @@ impl<'a> Segments<'a> {
 }
 
 /// A checkpoint of which the hashes are known.
-enum Known {
+enum KnownHashes {
     /// After the package at this index.
     After(usize, Hashes),
     /// At the layer's end.

@@ -6,6 +6,7 @@ mod cache;
 mod chunks;
 mod cold;
 mod data;
+mod fairness;
 mod images;
 mod page;
 mod plot;
@@ -29,6 +30,7 @@ const NEEDS: &[install::Need] = &[install::CC, install::BSDTAR, install::PYTHON,
 enum Part {
     Cold,
     Cache,
+    Fairness,
     Segments,
     Chunks,
     Images,
@@ -39,6 +41,7 @@ enum Part {
 const PARTS: &[(&str, Part)] = &[
     ("cold", Part::Cold),
     ("cache", Part::Cache),
+    ("fairness", Part::Fairness),
     ("segments", Part::Segments),
     ("chunks", Part::Chunks),
     ("images", Part::Images),
@@ -89,6 +92,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
         match part {
             Part::Cold => cold::run(project, &worker, options.runs, &mut page)?,
             Part::Cache => cache::run(project, &worker, &mut page)?,
+            Part::Fairness => fairness::run(project, &worker, &mut page)?,
             Part::Segments => segments::run(project, &worker, &mut page)?,
             Part::Chunks => chunks::run(project, &worker, &mut page)?,
             Part::Images => images::run(project, &worker, 1, &mut page)?,

@@ -19,6 +19,8 @@ pub(crate) struct Client {
     child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
+    /// Answers that came while another was waited for.
+    skipped: usize,
 }
 
 impl Client {
@@ -32,7 +34,7 @@ impl Client {
             .spawn()
             .context(worker.display())?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => Ok(Self { child, stdin, stdout }),
+            (Some(stdin), Some(stdout)) => Ok(Self { child, stdin, stdout, skipped: 0 }),
             _ => Err(failure("the worker has no pipes")),
         }
     }
@@ -40,21 +42,39 @@ impl Client {
     /// Sends a request and waits for its answer, which has to be good. As Bazel does, removes what
     /// the request will write.
     pub(crate) fn request(&mut self, request: &WorkRequest) -> Result<Duration> {
-        let frame = request.encode_length_delimited_to_vec();
         for argument in request.arguments.iter().take(3) {
             if let Some((_, path)) = argument.split_once('=') {
                 drop(fs::remove_file(path));
             }
         }
         let start = Instant::now();
-        self.stdin.write_all(&frame).context("the worker reads no more")?;
-        let answer = codec::read_frame(&mut self.stdout, codec::MAX_FRAME);
-        let elapsed = start.elapsed();
-        let answer = answer.map_err(|error| failure(error.to_string()))?;
-        let answer = answer.ok_or_else(|| failure("the worker has ended"))?;
-        let response = WorkResponse::decode(&*answer);
-        let response = response.map_err(|error| failure(error.to_string()))?;
-        if response.exit_code == 0 { Ok(elapsed) } else { Err(failure(response.output)) }
+        self.send(request)?;
+        loop {
+            let answer = codec::read_frame(&mut self.stdout, codec::MAX_FRAME);
+            let elapsed = start.elapsed();
+            let answer = answer.map_err(|error| failure(error.to_string()))?;
+            let answer = answer.ok_or_else(|| failure("the worker has ended"))?;
+            let response = WorkResponse::decode(&*answer);
+            let response = response.map_err(|error| failure(error.to_string()))?;
+            if response.exit_code != 0 {
+                return Err(failure(response.output));
+            }
+            if response.request_id == request.request_id {
+                return Ok(elapsed);
+            }
+            self.skipped += 1;
+        }
+    }
+
+    /// Sends a request without waiting for its answer.
+    pub(crate) fn send(&mut self, request: &WorkRequest) -> Result<()> {
+        let frame = request.encode_length_delimited_to_vec();
+        self.stdin.write_all(&frame).context("the worker reads no more")
+    }
+
+    /// How many answers came while others were waited for.
+    pub(crate) const fn skipped(&self) -> usize {
+        self.skipped
     }
 
     /// What so many requests cost, each on average, with the peak of the process so far.

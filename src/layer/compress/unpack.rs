@@ -16,11 +16,11 @@ pub struct Unpacking {
     /// What has come of the first of them, if it is unpacked as a whole.
     come: Vec<u8>,
     /// How far the first of them is, if it is unpacked in pieces.
-    large: Option<Large>,
+    large: Option<LargeMember>,
 }
 
 /// A gzip member that is too large to be held, taken whole from a wheel.
-struct Large {
+struct LargeMember {
     inflate: Decompress,
     /// Bytes that have come, header and trailer included.
     come: usize,
@@ -34,9 +34,9 @@ struct Moved {
     given: usize,
 }
 
-impl fmt::Debug for Large {
+impl fmt::Debug for LargeMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Large").field("come", &self.come).finish_non_exhaustive()
+        f.debug_struct("LargeMember").field("come", &self.come).finish_non_exhaustive()
     }
 }
 
@@ -110,7 +110,7 @@ impl Unpacking {
         if !matches!(self.compression, Compression::Gzip(_)) {
             return None;
         }
-        let large = self.large.get_or_insert_with(|| Large {
+        let large = self.large.get_or_insert_with(|| LargeMember {
             inflate: Decompress::new(false),
             come: 0,
             ended: false,

@@ -131,9 +131,10 @@ fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -
     Ok(Side { wall, cpu })
 }
 
-/// The CPU time of a build by a server that runs, and of the workers that it started. They have
-/// ended after it.
+/// The CPU time of a build after its analysis, by the server and the workers that it started. They
+/// have ended after it.
 pub(super) fn cost(bazel: &Bazel, target: &str, options: &[&str]) -> Result<(Build, Duration)> {
+    shell::run(bazel.building("build").args(["--nobuild", target]).args(options))?;
     let server = shell::capture(bazel.command("info").arg("server_pid"))?;
     let server = server.trim().to_owned();
     let before = cpu(&server)?;

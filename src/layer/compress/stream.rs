@@ -9,21 +9,21 @@ use crate::layer::wheel::Stream;
 ///
 /// The inflater is zlib's: it refuses what RFC 1951 forbids. libdeflate, which is quicker, takes
 /// streams that no other reader can read.
-pub(super) struct Taker {
+pub(super) struct StreamVerifier {
     inflate: Decompress,
     inflated: Vec<u8>,
 }
 
-impl Default for Taker {
+impl Default for StreamVerifier {
     fn default() -> Self {
         Self { inflate: Decompress::new(false), inflated: Vec::new() }
     }
 }
 
-impl Taker {
+impl StreamVerifier {
     /// A member of `content` with this deflate stream, to the start of `output`, and its length;
     /// none if the stream is not exactly that.
-    pub(super) fn take(
+    pub(super) fn member(
         &mut self,
         stream: &Stream,
         content: &[u8],
@@ -84,9 +84,9 @@ mod tests {
             ("a truncated stream", &right[..right.len() - 1], false),
             ("a flipped bit", &flipped, false),
         ] {
-            let mut taker = Taker::default();
-            assert_eq!(taker.is_stream_of(candidate, &content), holds, "{name}");
-            assert!(taker.is_stream_of(&right, &content), "after {name}");
+            let mut verifier = StreamVerifier::default();
+            assert_eq!(verifier.is_stream_of(candidate, &content), holds, "{name}");
+            assert!(verifier.is_stream_of(&right, &content), "after {name}");
         }
     }
 }

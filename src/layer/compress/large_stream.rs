@@ -12,7 +12,7 @@ const READ: usize = 128 << 10;
 const INFLATE: usize = 64 << 10;
 
 /// A stream that has been what it claims to be so far.
-pub struct Comparison {
+pub struct LargeStreamVerifier {
     stream: Stream,
     inflate: Decompress,
     /// Where in the wheel the stream is read next, and how much of it is left there.
@@ -27,13 +27,13 @@ pub struct Comparison {
     ended: bool,
 }
 
-impl std::fmt::Debug for Comparison {
+impl std::fmt::Debug for LargeStreamVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Comparison").field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("LargeStreamVerifier").field("length", &self.length).finish_non_exhaustive()
     }
 }
 
-impl Comparison {
+impl LargeStreamVerifier {
     /// Begins with a stream; none if the archive lies about where it is.
     pub fn new(stream: Stream) -> Option<Self> {
         Some(Self {

@@ -2,25 +2,25 @@
 
 use std::cell::RefCell;
 
-use super::taken::Taker;
+use super::stream::StreamVerifier;
 use super::{Compression, Compressor};
 use crate::error::{Error, Fault, Result};
 use crate::layer::wheel::Stream;
 
-/// A part of a batch, which becomes one member.
+/// A part of a buffer, which becomes one member.
 #[derive(Debug)]
 pub struct Part {
-    /// Where it ends in the batch, and the next one begins.
+    /// Where it ends in the buffer, and the next one begins.
     pub end: usize,
     /// The stream that is its deflate stream already, if it turns out to be.
     pub stream: Option<Stream>,
 }
 
-/// A thread's tools, kept from one batch to the next.
+/// A thread's tools, kept from one buffer to the next.
 #[derive(Default)]
 struct Tools {
     compressor: Option<Compressor>,
-    taker: Option<Taker>,
+    verifier: Option<StreamVerifier>,
 }
 
 thread_local! {
@@ -32,28 +32,28 @@ pub fn forget_codecs() {
     TOOLS.take();
 }
 
-/// Makes a member of each part of a batch, one after the other at the start of `output`, which
-/// has room for the batch and a little more; gives the length of each, compressed and
+/// Makes a member of each part of an archive's bytes, one after the other at the start of `output`, which
+/// has room for them and a little more; gives the length of each, compressed and
 /// uncompressed, in bytes.
 pub fn compress(
     compression: Compression,
-    batch: &[u8],
+    archive: &[u8],
     parts: &[Part],
     output: &mut [u8],
 ) -> Result<Vec<(usize, usize)>> {
     TOOLS.with_borrow_mut(|tools| {
-        let Tools { compressor, taker } = tools;
+        let Tools { compressor, verifier } = tools;
         if compressor.as_ref().is_none_or(|last| last.compression() != compression) {
             *compressor = Compressor::new(compression)?;
         }
         let (mut lengths, mut start, mut at) = (Vec::with_capacity(parts.len()), 0, 0);
         for Part { end, stream } in parts {
-            let content = &batch[start..*end];
+            let content = &archive[start..*end];
             let room = output.get_mut(at..).unwrap_or_default();
-            let taken = stream
+            let from_wheel = stream
                 .as_ref()
-                .and_then(|stream| taker.get_or_insert_default().take(stream, content, room));
-            let length = match (taken, &mut *compressor) {
+                .and_then(|stream| verifier.get_or_insert_default().member(stream, content, room));
+            let length = match (from_wheel, &mut *compressor) {
                 (Some(length), _) => length,
                 (None, Some(compressor)) => compressor.compress(content, room)?,
                 (None, None) => {
