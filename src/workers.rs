@@ -3,8 +3,10 @@
 //! `jobs` threads work on one buffer each. A request takes part through its [`Turn`]: it leases
 //! buffers, has work done on them, and waits for the results. Both the threads and the buffers go
 //! to the request that has been served least, so that a small one does not queue behind large
-//! ones, and now and then to the oldest, so that a large one does not starve. Nobody waits for a
-//! buffer while holding one. Idle threads sleep; after a quiet while they give memory back.
+//! ones, and now and then to the oldest, so that a large one does not starve. While all threads
+//! are at work for large requests, one more thread and one more buffer serve requests that have
+//! just begun. Nobody waits for a buffer while holding one. Idle threads sleep; after a quiet while
+//! they give memory back.
 
 mod buffers;
 #[cfg(test)]
@@ -42,6 +44,8 @@ struct Shared {
     state: Mutex<State>,
     /// Signalled when there is work, and when the pool is closed.
     work: Condvar,
+    /// The same, for the thread that serves new requests alone.
+    spare_work: Condvar,
     jobs: usize,
     requests: AtomicU64,
 }
@@ -55,6 +59,8 @@ struct State {
     idle: Vec<Buffers>,
     /// Buffers that somebody holds.
     leased: usize,
+    /// Threads that are at work for requests that are not new.
+    on_large: usize,
     served: u64,
     closed: bool,
 }
@@ -86,13 +92,15 @@ impl WorkerPool {
     /// A pool of `jobs` threads.
     pub fn new(jobs: NonZeroUsize) -> Result<Self> {
         let jobs = jobs.get();
-        let (state, work, requests) = (Mutex::default(), Condvar::new(), AtomicU64::new(0));
-        let pool = Self(Arc::new(Shared { state, work, jobs, requests }));
-        for number in 1..=jobs {
+        let (state, requests) = (Mutex::default(), AtomicU64::new(0));
+        let (work, spare_work) = (Condvar::new(), Condvar::new());
+        let pool = Self(Arc::new(Shared { state, work, spare_work, jobs, requests }));
+        for number in 1..=jobs + 1 {
             let shared = pool.0.clone();
+            let role = if number > jobs { Role::Spare } else { Role::Regular };
             thread::Builder::new()
                 .name(format!("compress-{number}"))
-                .spawn(move || shared.work())
+                .spawn(move || shared.work(role))
                 .map_err(|source| {
                     Error::new(Fault::Environment, "cannot start a compression thread")
                         .because(source)
@@ -115,27 +123,45 @@ impl Drop for WorkerPool {
     fn drop(&mut self) {
         lock(&self.0.state).closed = true;
         self.0.work.notify_all();
+        self.0.spare_work.notify_all();
     }
+}
+
+/// What a thread works on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    /// Anything.
+    Regular,
+    /// What new requests have to be done, while all others are at work for large ones.
+    Spare,
 }
 
 impl Shared {
     /// A thread's life.
-    fn work(&self) {
+    fn work(&self, role: Role) {
+        let work = match role {
+            Role::Regular => &self.work,
+            Role::Spare => &self.spare_work,
+        };
         let mut used = false;
         let mut state = lock(&self.state);
         while !state.closed {
-            if let Some(next) = self.next(&mut state) {
+            if let Some(next) = self.next(&mut state, role) {
                 let Job { owner, run } = state.waiting.swap_remove(next);
+                let is_large = !self.is_new(&owner);
+                state.on_large += usize::from(is_large);
+                self.call_spare(&state);
                 drop(state);
                 owner.served.fetch_add(1, Ordering::Relaxed);
                 run();
                 used = true;
                 state = lock(&self.state);
+                state.on_large -= usize::from(is_large);
             } else if used {
                 let (guard, waited) =
-                    self.work.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
+                    work.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
                 state = guard;
-                if waited.timed_out() && state.waiting.is_empty() {
+                if waited.timed_out() && (role == Role::Spare || state.waiting.is_empty()) {
                     used = false;
                     let idle = std::mem::take(&mut state.idle);
                     drop(state);
@@ -144,36 +170,62 @@ impl Shared {
                     state = lock(&self.state);
                 }
             } else {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = work.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
 
     /// Which job's turn it is.
-    fn next(&self, state: &mut State) -> Option<usize> {
+    fn next(&self, state: &mut State, role: Role) -> Option<usize> {
+        if role == Role::Spare {
+            let is_called = state.on_large == self.jobs;
+            return is_called.then(|| self.first_new(&state.waiting, |job| &job.owner)).flatten();
+        }
         let next = self.choose(state, state.waiting.iter().map(|job| &*job.owner));
         state.served += u64::from(next.is_some());
         next
     }
 
+    /// Whether a request has had no more than one round of the pool's work.
+    fn is_new(&self, owner: &Owner) -> bool {
+        self.round(owner) == 0
+    }
+
+    /// How many times a request has had as many buffers served as it has in work: counted one by
+    /// one, it would wait for itself.
+    fn round(&self, owner: &Owner) -> u64 {
+        owner.served.load(Ordering::Relaxed) / (self.jobs as u64 + 1)
+    }
+
+    /// The first of these whose request is new.
+    fn first_new<T>(&self, of: &[T], owner: impl Fn(&T) -> &Arc<Owner>) -> Option<usize> {
+        of.iter().position(|one| self.is_new(owner(one)))
+    }
+
+    /// Wakes the spare thread if there is something for it.
+    fn call_spare(&self, state: &State) {
+        if state.on_large == self.jobs && self.first_new(&state.waiting, |job| &job.owner).is_some()
+        {
+            self.spare_work.notify_one();
+        }
+    }
+
     /// Whose turn it is of these: of the one that has been served least, or of the oldest.
     fn choose<'a>(&self, state: &State, owners: impl Iterator<Item = &'a Owner>) -> Option<usize> {
         let oldest = state.served.is_multiple_of(OLDEST);
-        let rank = |owner: &Owner| {
-            let served = if oldest { 0 } else { owner.served.load(Ordering::Relaxed) };
-            // In rounds of as many as a request has in work: else it would wait for itself.
-            (served / (self.jobs as u64 + 1), owner.number)
-        };
+        let rank = |owner: &Owner| (if oldest { 0 } else { self.round(owner) }, owner.number);
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
-    /// Buffers that nobody holds, if there are any or new ones can be had.
-    fn free_buffers(&self, state: &mut State) -> Result<Option<Buffers>> {
+    /// Buffers that nobody holds, if there are any or new ones can be had for a request.
+    fn free_buffers(&self, state: &mut State, owner: &Owner) -> Result<Option<Buffers>> {
         let free = match state.idle.pop() {
             None if state.leased == 0 => Some(Buffers::first()?),
             // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.
             // Where there is no memory for them, those that are held come back.
-            None if state.leased < 2 * self.jobs + 2 => Buffers::more().ok(),
+            None if state.leased < 2 * self.jobs + 2 + usize::from(self.is_new(owner)) => {
+                Buffers::more().ok()
+            }
             idle => idle,
         };
         state.leased += usize::from(free.is_some());
@@ -182,9 +234,15 @@ impl Shared {
 
     /// Gives free buffers to those who wait for them.
     fn grant(&self, state: &mut State) {
-        while let Some(next) = self.choose(state, state.lessees.iter().map(|lessee| &*lessee.owner))
-            && let Some(granted) = self.free_buffers(state).transpose()
-        {
+        loop {
+            let owners = state.lessees.iter().map(|lessee| &*lessee.owner);
+            let (first, new) =
+                (self.choose(state, owners), self.first_new(&state.lessees, |one| &one.owner));
+            let granted = [first, new].into_iter().flatten().find_map(|next| {
+                let owner = state.lessees[next].owner.clone();
+                Some((next, self.free_buffers(state, &owner).transpose()?))
+            });
+            let Some((next, granted)) = granted else { return };
             let Lessee { owner, slot } = state.lessees.swap_remove(next);
             *lock(&slot) = Some(granted);
             owner.cancel.wake();

@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::thread;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::error::ErrorKind;
@@ -97,10 +99,14 @@ pub enum CacheDir {
     At(PathBuf),
 }
 
+/// Asked once: the answer takes a dozen system calls, and every request has startup flags.
+static CPUS: LazyLock<NonZeroUsize> =
+    LazyLock::new(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+
 impl Default for Startup {
     fn default() -> Self {
         Self {
-            jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            jobs: *CPUS,
             cache_dir: CacheDir::Default,
             cache_size: CACHE_GIB << 30,
             digest_attribute: None,

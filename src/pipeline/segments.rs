@@ -84,7 +84,9 @@ impl<'a> Segments<'a> {
             }
             checkpoint = keys::next_checkpoint(&checkpoint, &key);
             match &known {
-                Some(KnownHashes::After(at, hashes)) if *at == index => blob.resume(hashes.clone())?,
+                Some(KnownHashes::After(at, hashes)) if *at == index => {
+                    blob.resume(hashes.clone())?;
+                }
                 _ if blob.hashed_bytes() - last_checkpoint >= STRIDE => {
                     blob.checkpoint(checkpoint)?;
                 }

@@ -72,7 +72,7 @@ fn all_requests_end_whatever_becomes_of_one_of_them() {
         first.unwrap();
         last.unwrap();
         let last = turn(&pool);
-        let all: Vec<_> = (0..4).map(|_| last.lease().unwrap()).collect();
+        let all: Vec<_> = (0..5).map(|_| last.lease().unwrap()).collect();
         assert!(last.try_lease().is_none(), "{} buffers", all.len());
         assert!(lock(&pool.0.state).lessees.is_empty());
     });
@@ -86,6 +86,10 @@ fn buffers_go_to_the_one_served_least_and_past_a_cancelled_one() {
         for _ in 0..2 * OLDEST {
             let ticket = large.submit(large.lease().unwrap(), |_| Ok(()));
             drop(large.wait(&ticket).unwrap());
+        }
+        // None of them is new.
+        for turn in [&small, &gone] {
+            turn.owner.served.store(2, Ordering::Relaxed);
         }
         let mut held: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
         gone.cancel().cancel();
@@ -110,6 +114,31 @@ fn buffers_go_to_the_one_served_least_and_past_a_cancelled_one() {
             thread.join().unwrap();
         }
         assert_eq!(*lock(&served), ["small", "large"]);
+    });
+}
+
+#[test]
+fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
+    explore(|| {
+        let pool = pool(1);
+        let (large, new) = (turn(&pool), turn(&pool));
+        large.owner.served.store(1000, Ordering::Relaxed);
+        let gate = Arc::new(Mutex::new(false));
+        let opened = Waiter::default();
+        let (open, wait) = (gate.clone(), opened.clone());
+        let held = large
+            .submit(large.lease().unwrap(), move |_| wait.wait_for(|| lock(&open).then_some(())));
+        let more: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
+        // The only regular thread is at work until this is done.
+        while lock(&pool.0.state).on_large == 0 {
+            thread::yield_now();
+        }
+        let done = new.submit(new.lease().unwrap(), |_| Ok(()));
+        drop(new.wait(&done).unwrap());
+        *lock(&gate) = true;
+        opened.wake();
+        drop(large.wait(&held).unwrap());
+        drop(more);
     });
 }
 

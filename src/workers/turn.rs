@@ -57,7 +57,8 @@ impl Turn {
     /// A buffer, if there is one that nobody waits for.
     pub fn try_lease(&self) -> Option<BufferLease> {
         let mut state = lock(&self.shared.state);
-        let free = state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state))?;
+        let free =
+            state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state, &self.owner))?;
         // Who can do without a buffer learns why there is none when it has to have one.
         free.ok().flatten().map(|buffers| BufferLease::new(buffers, &self.shared))
     }
@@ -104,7 +105,10 @@ impl Turn {
             *lock(&outcome) = Some(done);
             cancel.wake();
         });
-        lock(&self.shared.state).waiting.push(Job { owner, run });
+        let mut state = lock(&self.shared.state);
+        state.waiting.push(Job { owner, run });
+        self.shared.call_spare(&state);
+        drop(state);
         self.shared.work.notify_one();
         ticket
     }

@@ -4,6 +4,7 @@
 //! `FAKE_BAZEL_SEED` plays one schedule alone, `FAKE_BAZEL_SCHEDULES` that many.
 
 use super::*;
+use crate::messages::WorkResponse;
 use crate::reply::{INTERNAL_ERROR, Reply};
 
 #[path = "state_schedules.rs"]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::page::{Page, Unit};
 use super::{median, ratio};
 use crate::client::{self, Client};
 use crate::project::{Project, fresh};
-use crate::shell::{Context as _, Result, failure};
+use crate::shell::{self, Context as _, Failure, Result, failure};
 use crate::ui;
 
 /// Small layers that are timed.
@@ -50,7 +51,7 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
         });
         let mut times: Vec<Duration> = times.collect::<Result<_>>()?;
         times.sort();
-        Ok::<_, crate::shell::Failure>(times)
+        Ok::<_, Failure>(times)
     };
     let alone = median(times(&mut client, &small)?.into_iter());
     let member = median(times(&mut client, &member)?.into_iter());
@@ -77,25 +78,30 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
         ui::seconds(beside.last().copied().unwrap_or_default()),
     ));
     let case = |which: &str| {
-        format!("a small layer beside three large ones, of twice its time alone and a member: {which}")
+        format!(
+            "a small layer beside three large ones, of twice its time alone and a member: {which}"
+        )
     };
     let share = |time: Duration| ratio(time.as_secs_f64(), bound.as_secs_f64());
     page.target(&case("median"), share(median(beside.iter().copied())), 1.0, Unit::Ratio);
-    page.target(&case("worst"), share(beside.last().copied().unwrap_or_default()), 1.0, Unit::Ratio);
+    page.target(
+        &case("worst"),
+        share(beside.last().copied().unwrap_or_default()),
+        1.0,
+        Unit::Ratio,
+    );
     fs::remove_dir_all(&folder).context(folder.display())
 }
 
 /// As much source text as one member holds.
 fn one_member(tree: &Path) -> Result<Vec<u8>> {
+    let find = ["-name", "*.py", "-type", "f"];
+    let found = shell::capture(Command::new("find").arg(tree).args(find))?;
+    let mut files: Vec<&str> = found.lines().collect();
+    files.sort_unstable();
     let mut text = Vec::new();
-    for entry in fs::read_dir(tree).context(tree.display())? {
-        let folder = entry.context(tree.display())?.path();
-        let Ok(files) = fs::read_dir(&folder) else { continue };
-        let mut files: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
-        files.sort();
-        for file in files.iter().filter(|file| file.is_file()) {
-            text.extend(fs::read(file).context(file.display())?);
-        }
+    for file in files {
+        text.extend(fs::read(file).context(file)?);
     }
     if text.is_empty() {
         return Err(failure(format!("{} has no text", tree.display())));

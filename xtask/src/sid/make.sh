@@ -21,7 +21,7 @@ mount -t proc proc "$root/proc"
 trap 'umount "$root/proc"' EXIT
 step "Bazel"
 chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet \
-    --no-install-recommends bazel-bootstrap ca-certificates python3-pip >>"$root.log" 2>&1 || {
+    --no-install-recommends bazel-bootstrap ca-certificates libarchive-tools python3-pip >>"$root.log" 2>&1 || {
     tail -n 20 "$root.log" >&2
     exit 1
 }
