@@ -189,7 +189,11 @@ impl Layer {
             report.add(package, Source::File, watch.elapsed());
             return Ok(());
         }
-        blob.record(None)?;
+        // What a layer does not keep needs no hash of its own.
+        let keeps = !blob.writer.is_hashing();
+        if keeps {
+            blob.record(None)?;
+        }
         let wheels = Wheels::open(&package.wheels, context.check)?;
         let attributes = self.common.attributes;
         segment::write_package(package, &wheels, attributes, blob, context.check, None)?;
@@ -197,7 +201,9 @@ impl Layer {
             blob.settle()?;
             finish_wheels(&wheels, report)?;
         }
-        blob.store(None)?;
+        if keeps {
+            blob.store(None)?;
+        }
         report.add(package, Source::Alone, watch.elapsed());
         Ok(())
     }

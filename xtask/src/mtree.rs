@@ -50,9 +50,9 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// What only an installer needs.
+/// What pylayer leaves out, too: records of the machine that installed the package, and wheels.
 fn is_skipped(folder: &Path, name: &str) -> bool {
-    let records = ["RECORD", "INSTALLER", "WHEEL", "REQUESTED"];
+    let records = ["direct_url.json", "uv_cache.json"];
     let in_records = folder.extension().is_some_and(|extension| extension == "dist-info");
     let is_wheel = Path::new(name).extension().is_some_and(|extension| extension == "whl");
     is_wheel || (in_records && records.contains(&name))
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn an_installers_own_files_are_left_out() {
         let folder = Path::new("site-packages/x-1.dist-info");
-        assert!(is_skipped(folder, "RECORD") && !is_skipped(folder, "METADATA"));
-        assert!(!is_skipped(Path::new("x"), "RECORD"));
+        assert!(is_skipped(folder, "direct_url.json") && !is_skipped(folder, "RECORD"));
+        assert!(!is_skipped(Path::new("x"), "direct_url.json"));
     }
 }
