@@ -38,6 +38,8 @@ pub struct Error {
     path: Option<PathBuf>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     hint: Option<String>,
+    /// What helps where nobody knows better.
+    general_hint: Option<&'static str>,
 }
 
 /// The result of everything in pylayer that can fail.
@@ -46,7 +48,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given fault; `what` is a fragment without a final period.
     pub fn new(fault: Fault, what: impl Into<String>) -> Self {
-        Self { fault, what: what.into(), path: None, source: None, hint: None }
+        Self { fault, what: what.into(), path: None, source: None, hint: None, general_hint: None }
     }
 
     /// The request's files or names are at fault.
@@ -88,9 +90,22 @@ impl Error {
             std::io::ErrorKind::FileTooLarge => {
                 Some("`ulimit -f` shows the limit of a file's size")
             }
+            _ if source.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+                Some("`ulimit -n` shows how many files a process may have open")
+            }
             _ => None,
         };
-        let error = Self::new(fault, what).at(path).because(source);
+        let general_hint = match source.kind() {
+            std::io::ErrorKind::NotFound if path.is_relative() => {
+                Some("check the path; it begins in the working directory")
+            }
+            std::io::ErrorKind::NotFound => Some("check the path"),
+            std::io::ErrorKind::PermissionDenied => {
+                Some("`ls -ld` shows the owner and the permissions")
+            }
+            _ => None,
+        };
+        let error = Self { general_hint, ..Self::new(fault, what) }.at(path).because(source);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -143,7 +158,7 @@ impl fmt::Display for Error {
         if let Some(source) = &self.source {
             write!(f, ": {source}")?;
         }
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = self.hint.as_deref().or(self.general_hint) {
             write!(f, "\nhint: {hint}")?;
         }
         Ok(())

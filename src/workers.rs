@@ -14,6 +14,7 @@ mod schedules;
 mod turn;
 
 use std::fmt;
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -95,19 +96,22 @@ impl WorkerPool {
         let (state, requests) = (Mutex::default(), AtomicU64::new(0));
         let (work, spare_work) = (Condvar::new(), Condvar::new());
         let pool = Self(Arc::new(Shared { state, work, spare_work, jobs, requests }));
-        for number in 1..=jobs + 1 {
-            let shared = pool.0.clone();
-            let role = if number > jobs { Role::Spare } else { Role::Regular };
-            thread::Builder::new()
-                .name(format!("compress-{number}"))
-                .spawn(move || shared.work(role))
-                .map_err(|source| {
-                    Error::new(Fault::Environment, "cannot start a compression thread")
-                        .because(source)
-                        .hint("use a smaller --jobs")
-                })?;
+        for number in 1..=jobs {
+            pool.start(number, Role::Regular).map_err(|source| {
+                Error::new(Fault::Environment, "cannot start a compression thread")
+                    .because(source)
+                    .hint("use a smaller --jobs")
+            })?;
         }
+        // Where there can be no more threads, new requests wait.
+        drop(pool.start(jobs + 1, Role::Spare));
         Ok(pool)
+    }
+
+    fn start(&self, number: usize, role: Role) -> io::Result<()> {
+        let shared = self.0.clone();
+        let thread = thread::Builder::new().name(format!("compress-{number}"));
+        thread.spawn(move || shared.work(role)).map(drop)
     }
 
     /// The share of one more request.

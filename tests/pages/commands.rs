@@ -25,8 +25,8 @@ fn run(page: &str) -> Vec<String> {
 #[test]
 fn commands_of_readme_run() {
     let said = run("README.md");
-    assert_eq!(said.len(), 2, "the installation, and the quick start at a shell");
-    assert_eq!(said[1], "Hello, world!\n");
+    assert_eq!(said.len(), 3, "the installation, and the quick start at a shell");
+    assert_eq!(said[2], "Hello, world!\n");
 }
 
 #[test]

@@ -38,7 +38,7 @@ enum Part {
     Actions,
 }
 
-const PARTS: &[(&str, Part)] = &[
+const PARTS: [(&str, Part); 8] = [
     ("cold", Part::Cold),
     ("cache", Part::Cache),
     ("fairness", Part::Fairness),
@@ -76,7 +76,7 @@ impl Options {
     }
 }
 
-/// Runs the parts and prints what came of it; writes the page if they are all.
+/// Runs the parts and prints what came of it; writes the page once each part was run.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     if options.runs == 0 {
         return Err(failure("--runs=0 measures nothing"));
@@ -84,11 +84,12 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     install::all(NEEDS)?;
     ui::heading("build the worker");
     let worker = project.worker()?;
-    let mut page = Page::new();
-    for (_, part) in PARTS {
+    let mut page = Page::open(project.folder("bench")?.join("results.json"));
+    for (name, part) in &PARTS {
         if !options.parts.is_empty() && !options.parts.contains(part) {
             continue;
         }
+        page.begin(name);
         match part {
             Part::Cold => cold::run(project, &worker, options.runs, &mut page)?,
             Part::Cache => cache::run(project, &worker, &mut page)?,
@@ -99,9 +100,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             Part::Rebuilds => rebuilds::run(project, &worker, &mut page)?,
             Part::Actions => actions::run(project, &worker, &mut page)?,
         }
+        page.end()?;
     }
     page.print();
-    if options.parts.is_empty() { page.write(project) } else { Ok(()) }
+    page.write(project, &PARTS.map(|(name, _)| name))
 }
 
 fn ratio(ours: f64, peer: f64) -> f64 {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
+
+use serde::{Deserialize, Serialize};
 
 use crate::project::Project;
 use crate::shell::{self, Context as _, Result, failure};
@@ -17,23 +20,52 @@ const TEMPLATE: &str = "benches/performance.md";
 const PAGE: &str = "docs/explanation/performance.md";
 const PLOTS: &str = "docs/explanation/plots";
 
-/// What was found.
+/// What the parts of the bench found, each in its newest run: a part can be run again by itself.
 pub(super) struct Page {
-    targets: Table,
-    missed: usize,
-    sections: BTreeMap<&'static str, String>,
-    plots: BTreeMap<&'static str, String>,
+    /// Where it is kept from run to run.
+    results: PathBuf,
+    parts: BTreeMap<String, Found>,
+    /// The part that is being run.
+    part: &'static str,
+    /// Those of this run.
+    run: Vec<&'static str>,
+}
+
+/// What a part found.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Found {
+    targets: Vec<Target>,
+    sections: BTreeMap<String, String>,
+    /// SVG documents.
+    plots: BTreeMap<String, String>,
+}
+
+/// What was measured, and what it may be.
+#[derive(Debug, Deserialize, Serialize)]
+struct Target {
+    case: String,
+    measured: String,
+    most: String,
+    met: bool,
 }
 
 impl Page {
-    pub(super) fn new() -> Self {
-        let header = [("Case", Left), ("Measured", Right), ("At most", Right), ("", Left)];
-        Self {
-            targets: Table::markdown(&header),
-            missed: 0,
-            sections: BTreeMap::new(),
-            plots: BTreeMap::new(),
-        }
+    /// A page with what earlier runs have left in a file.
+    pub(super) fn open(results: PathBuf) -> Self {
+        let kept = fs::read(&results).ok();
+        let parts = kept.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Self { results, parts, part: "", run: Vec::new() }
+    }
+
+    /// Begins a part: what it found earlier is void.
+    pub(super) fn begin(&mut self, part: &'static str) {
+        self.parts.remove(part);
+        self.part = part;
+        self.run.push(part);
+    }
+
+    fn found(&mut self) -> &mut Found {
+        self.parts.entry(self.part.to_owned()).or_default()
     }
 
     /// Compares what was measured with what it may be.
@@ -41,42 +73,55 @@ impl Page {
         let met = measured <= most;
         let (measured, most) = (unit.show(measured), unit.show(most));
         ui::say(format_args!("{case}: {measured}, at most {most}"));
-        let missed = if met { "" } else { "missed" };
-        self.missed += usize::from(!met);
-        self.targets.row(vec![case.to_owned(), measured, most, missed.to_owned()]);
+        self.found().targets.push(Target { case: case.to_owned(), measured, most, met });
     }
 
     /// Fills a section of the page.
-    pub(super) fn section(&mut self, name: &'static str, text: &impl ToString) {
-        self.sections.insert(name, text.to_string());
+    pub(super) fn section(&mut self, name: &str, text: &impl ToString) {
+        self.found().sections.insert(name.to_owned(), text.to_string());
     }
 
     /// Adds a plot, an SVG document.
-    pub(super) fn plot(&mut self, name: &'static str, svg: String) {
-        self.plots.insert(name, svg);
+    pub(super) fn plot(&mut self, name: &str, svg: String) {
+        self.found().plots.insert(name.to_owned(), svg);
     }
 
-    /// Shows what was found.
+    /// Ends a part: keeps what it found.
+    pub(super) fn end(&self) -> Result<()> {
+        let text = serde_json::to_vec_pretty(&self.parts).context("results as JSON")?;
+        fs::write(&self.results, text).context(self.results.display())
+    }
+
+    /// Shows what this run found.
     pub(super) fn print(&self) {
-        for text in self.sections.values() {
+        let found = || self.run.iter().filter_map(|part| self.parts.get(*part));
+        for text in found().flat_map(|found| found.sections.values()) {
             ui::print(format_args!("\n{text}"));
         }
-        ui::print(format_args!("\n{}", self.targets));
-        if self.missed > 0 {
-            ui::say(format_args!("{} of the targets are missed", self.missed));
+        ui::print(format_args!("\n{}", table(found())));
+        let missed = found().flat_map(|found| &found.targets).filter(|target| !target.met).count();
+        if missed > 0 {
+            ui::say(format_args!("{missed} of the targets are missed"));
         }
     }
 
-    /// Writes the page and its plots.
-    pub(super) fn write(mut self, project: &Project) -> Result<()> {
-        self.section("machine", &machine()?);
-        self.section("targets", &self.targets.to_string());
+    /// Writes the page and its plots, in the order of these parts, if each was run here once.
+    pub(super) fn write(&self, project: &Project, order: &[&str]) -> Result<()> {
+        let found: Option<Vec<&Found>> = order.iter().map(|part| self.parts.get(*part)).collect();
+        let Some(found) = found else {
+            ui::say("the page is not written: some parts were never run here");
+            return Ok(());
+        };
+        let sections = found.iter().flat_map(|found| found.sections.clone());
+        let mut sections: BTreeMap<String, String> = sections.collect();
+        sections.insert("machine".to_owned(), machine()?);
+        sections.insert("targets".to_owned(), table(found.iter().copied()).to_string());
         let template = project.root.join(TEMPLATE);
         let text = fs::read_to_string(&template).context(template.display())?;
-        let page = fill(&text, &self.sections)?;
+        let page = fill(&text, &sections)?;
         let folder = project.root.join(PLOTS);
         fs::create_dir_all(&folder).context(folder.display())?;
-        for (name, svg) in &self.plots {
+        for (name, svg) in found.iter().flat_map(|found| &found.plots) {
             let path = folder.join(format!("{name}.svg"));
             fs::write(&path, svg).context(path.display())?;
         }
@@ -85,6 +130,16 @@ impl Page {
         ui::done(path.display());
         Ok(())
     }
+}
+
+fn table<'a>(found: impl Iterator<Item = &'a Found>) -> Table {
+    let header = [("Case", Left), ("Measured", Right), ("At most", Right), ("", Left)];
+    let mut table = Table::markdown(&header);
+    for Target { case, measured, most, met } in found.flat_map(|found| &found.targets) {
+        let missed = if *met { "" } else { "missed" };
+        table.row(vec![case.clone(), measured.clone(), most.clone(), missed.to_owned()]);
+    }
+    table
 }
 
 /// How a measure is written.
@@ -113,7 +168,7 @@ impl Unit {
     }
 }
 
-fn fill(template: &str, sections: &BTreeMap<&'static str, String>) -> Result<String> {
+fn fill(template: &str, sections: &BTreeMap<String, String>) -> Result<String> {
     let lines = template.lines().map(|line| {
         let name = line.strip_prefix("{{").and_then(|line| line.strip_suffix("}}"));
         let Some(name) = name else { return Ok(line) };
@@ -161,17 +216,31 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_whole_or_not_at_all() {
-        let sections = BTreeMap::from([("one", "1\n\n".to_owned()), ("two", "2".to_owned())]);
+        let sections = [("one", "1\n\n"), ("two", "2")];
+        let sections = sections.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
         assert_eq!(fill("a\n{{one}}\n{{ b }\n", &sections).unwrap(), "a\n1\n{{ b }\n");
         let failed = fill("{{three}}", &sections).unwrap_err().to_string();
         assert!(failed.contains("{{three}}"), "{failed}");
     }
 
     #[test]
-    fn a_target_is_met_or_missed() {
-        let mut page = Page::new();
-        page.target("a", 1.0, 1.0, Unit::Ratio);
-        page.target("b", 1.01, 1.0, Unit::Ratio);
-        assert_eq!(page.missed, 1);
+    fn a_part_that_is_run_again_takes_the_place_of_its_earlier_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("results.json");
+        let run = |part, case: &str, measured| {
+            let mut page = Page::open(results.clone());
+            page.begin(part);
+            page.target(case, measured, 1.0, Unit::Ratio);
+            page.end().unwrap();
+        };
+        run("cold", "a", 1.0);
+        run("cache", "b", 0.5);
+        run("cold", "c", 1.01);
+        let page = Page::open(results);
+        let parts = ["cold", "cache"].map(|part| &page.parts[part]);
+        assert_eq!(
+            table(parts.into_iter()).to_string().lines().skip(2).collect::<Vec<_>>(),
+            ["| c    |    1.010 |   1.000 | missed |", "| b    |    0.500 |   1.000 |        |"]
+        );
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
         .iter()
         .map(|name| format!("--worker_extra_flag={name}=--cache-dir={}", cache.display()))
         .collect();
-    let options: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let unchecked = [images::UNCHECKED];
+    let options: Vec<&str> = flags.iter().map(String::as_str).chain(unchecked).collect();
     let workspace = images::workspace(project)?;
     let mut rows = Rows { worker, cache: &cache, before: [0, 0], first: None, table: table() };
 

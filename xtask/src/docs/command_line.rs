@@ -43,7 +43,7 @@ const HEAD_OF_IMAGES: &str = "\
 
 <!-- Written by `cargo xtask docs` from the output of `pylayer help`. -->
 
-[Images, inspect, diff](../image.md) explains what these commands do, and
+[Images, inspect, diff](images.md) explains what these commands do, and
 [Command line](command-line.md) has the startup flags and the exit codes.
 ";
 
