@@ -69,7 +69,7 @@ pub fn load(request: &LoadRequest, base: &Path, check: CancelCheck<'_>) -> Resul
     if !status.success() {
         // Why, it has said itself.
         return Err(failed(format!("`{program} load` failed: {status}"))
-            .hint("is its service running? --program names another program"));
+            .hint("its own message is above; `--program` names another program"));
     }
     sent
 }
