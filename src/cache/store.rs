@@ -78,8 +78,14 @@ pub(super) fn version_folder(directory: &Path) -> PathBuf {
 /// Fails unless the folder, which has no links above it, is a cache that pylayer made, and nobody
 /// else can change.
 pub(super) fn check(directory: &Path) -> Result<()> {
-    let tag = fs::read(&directory.join(TAG_NAME), TAG.len() as u64);
-    if !tag.is_ok_and(|tag| tag == TAG) && !directory::is_empty(directory) {
+    let has_tag = || {
+        let tag = fs::read(&directory.join(TAG_NAME), TAG.len() as u64);
+        tag.is_ok_and(|tag| tag == TAG)
+    };
+    let is_untouched = fs::read_dir(directory)
+        .is_ok_and(|members| members.iter().all(|member| fs::is_temporary(&member.name)));
+    // In this order: the tag is the first that whoever makes the cache puts there.
+    if !is_untouched && !has_tag() {
         return Err(Error::input("not a cache of pylayer's, and not empty:")
             .at(directory)
             .hint("nothing in it was touched; give an empty or a new folder as --cache-dir"));
@@ -313,6 +319,29 @@ mod tests {
             while source.read(&mut [0; 4]) > 0 {}
             source.finish()
         })
+    }
+
+    #[test]
+    fn a_cache_that_is_being_made_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..500 {
+            let directory = folder.path().join(number.to_string());
+            directory::create_private(&directory).unwrap();
+            std::thread::scope(|scope| {
+                let made = scope.spawn(|| Store::open(&directory, 1 << 20).map(drop));
+                while !made.is_finished() {
+                    check(&directory).unwrap();
+                }
+                made.join().unwrap().unwrap();
+            });
+        }
+        // Where files cannot be nameless, the tag has another name at first.
+        let directory = folder.path().join("named");
+        directory::create_private(&directory).unwrap();
+        std::fs::write(directory.join(".pylayer-1.tmp"), "").unwrap();
+        check(&directory).unwrap();
+        std::fs::write(directory.join("thesis"), "").unwrap();
+        assert!(check(&directory).is_err());
     }
 
     #[test]
