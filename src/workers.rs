@@ -167,7 +167,11 @@ impl Shared {
                 state = guard;
                 if waited.timed_out() && (role == Role::Spare || state.waiting.is_empty()) {
                     used = false;
-                    let idle = std::mem::take(&mut state.idle);
+                    // The buffers are those of the others.
+                    let idle = match role {
+                        Role::Regular => std::mem::take(&mut state.idle),
+                        Role::Spare => Vec::new(),
+                    };
                     drop(state);
                     drop(idle);
                     compress::forget_codecs();

@@ -121,9 +121,9 @@ impl Soak {
             let busy = files.iter().any(below);
             let holds = self.holds(files.len());
             let same = known.is_none_or(|known| known.descriptors == holds.descriptors);
-            // Eight do requests, as many more may prepare some, two compress; the others decide,
-            // look after the cache, and keep time.
-            assert!(holds.threads <= 8 + 8 + 2 + 6, "{holds:?}");
+            // Eight do requests, as many more may prepare some, two compress, and a third for new
+            // requests; the others decide, look after the cache, and keep time.
+            assert!(holds.threads <= 8 + 8 + 3 + 6, "{holds:?}");
             if !busy && same {
                 return holds;
             }
