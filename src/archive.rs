@@ -8,6 +8,5 @@ mod entries;
 mod members;
 mod source;
 
-pub use codec::Codec;
 pub use entries::{Entry, Kind, Layer, Record, show};
 pub use members::{Blob, FinishedBlob, Member};

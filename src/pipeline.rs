@@ -85,7 +85,7 @@ pub fn build(
     let metadata = match &targets.metadata {
         Some(target) => {
             let mut output = Output::create(target)?;
-            let media_type = spec.common.compression.media_type();
+            let media_type = spec.common.compression.codec().media_type();
             output.write(&metadata::json(&facts, media_type)?)?;
             Some(output)
         }

@@ -1,45 +1,16 @@
 //! How a layer is compressed, as its first bytes say.
 
+use crate::layer::compress::Codec;
+
 /// The length of a block of an archive, in bytes.
 pub(super) const BLOCK: usize = 512;
 
-/// How a layer is compressed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Codec {
-    /// Not at all.
-    None,
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
-}
-
-impl Codec {
-    /// The codec's name in flags and tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    /// The layer's media type (OCI image-spec, layer.md).
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-        }
-    }
-
-    /// What a blob that begins with these bytes is; none if it is no layer.
-    pub(super) fn of(start: &[u8]) -> Option<Self> {
-        match start {
-            [0x1f, 0x8b, ..] => Some(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
-            _ => is_archive(&start[..start.len().min(BLOCK)]).then_some(Self::None),
-        }
+/// What a blob that begins with these bytes is; none if it is no layer.
+pub(super) fn detect(start: &[u8]) -> Option<Codec> {
+    match start {
+        [0x1f, 0x8b, ..] => Some(Codec::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Codec::Zstd),
+        _ => is_archive(&start[..start.len().min(BLOCK)]).then_some(Codec::None),
     }
 }
 

@@ -7,12 +7,13 @@ use std::path::Path;
 use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-use super::codec::{BLOCK, Codec, is_archive, is_skippable};
+use super::codec::{BLOCK, detect, is_archive, is_skippable};
 use super::source::Source;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::fs::Input;
 use crate::layer::CancelCheck;
+use crate::layer::compress::Codec;
 
 /// A gzip member or a zstd frame: where it is in the blob, and where its content is in the archive.
 /// An uncompressed blob is one member.
@@ -81,7 +82,7 @@ impl<'a> Blob<'a> {
         let path = input.path().to_owned();
         let mut source = Source::new(input, length, check);
         let start = source.fill_buf().map_err(|source| Error::io("cannot read", &path, source))?;
-        let codec = Codec::of(start).ok_or_else(|| not_a_layer(start, &path))?;
+        let codec = detect(start).ok_or_else(|| not_a_layer(start, &path))?;
         let state = match codec {
             Codec::None => State::Plain(source),
             Codec::Gzip | Codec::Zstd => State::Between(source),

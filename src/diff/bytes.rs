@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::gzip;
-use crate::archive::{Codec, Entry, Layer, Member, show};
+use crate::archive::{Entry, Layer, Member, show};
 use crate::digest::hex;
 use crate::error::Result;
+use crate::layer::compress::Codec;
 
 /// How much is compared at a time, in bytes.
 const PIECE: usize = 256 << 10;

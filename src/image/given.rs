@@ -7,11 +7,12 @@ use serde::Deserialize;
 
 use super::encoding;
 use super::request::LayerArgument;
-use crate::archive::{Blob, Codec};
+use crate::archive::Blob;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::fs::{self, Input};
 use crate::layer::CancelCheck;
+use crate::layer::compress::Codec;
 use crate::oci::{Descriptor, History, MediaType};
 use crate::segment_file;
 

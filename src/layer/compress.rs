@@ -4,6 +4,7 @@
 //! alone; any number of threads gives the same blob. The codecs' versions are part of that: they
 //! are pinned in `Cargo.lock`, and a golden test notices when one changes its bytes.
 
+mod codec;
 mod gzip;
 mod large_stream;
 mod members;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+pub use codec::Codec;
 pub use gzip::HEADER;
 pub use large_stream::LargeStreamVerifier;
 pub use members::{Part, compress, forget_codecs};
@@ -52,24 +54,21 @@ impl Compression {
     /// may not.
     pub fn fits_name(self, path: &Path) -> bool {
         let endings = [
-            (Self::NONE, &["tar"][..]),
-            (Self::GZIP, &["gz", "tgz"]),
-            (Self::ZSTD, &["zst", "zstd", "tzst"]),
+            (Codec::None, &["tar"][..]),
+            (Codec::Gzip, &["gz", "tgz"]),
+            (Codec::Zstd, &["zst", "zstd", "tzst"]),
         ];
         let extension = path.extension().unwrap_or_default();
         let said = endings.iter().find(|(_, all)| all.iter().any(|one| *one == extension));
-        said.is_none_or(|(name, _)| self.name() == *name)
+        said.is_none_or(|(codec, _)| self.codec() == *codec)
     }
 
-    const NONE: &str = "none";
-    const GZIP: &str = "gzip";
-    const ZSTD: &str = "zstd";
-
-    const fn name(self) -> &'static str {
+    /// Its format, without the level.
+    pub const fn codec(self) -> Codec {
         match self {
-            Self::None => Self::NONE,
-            Self::Gzip(_) => Self::GZIP,
-            Self::Zstd(_) => Self::ZSTD,
+            Self::None => Codec::None,
+            Self::Gzip(_) => Codec::Gzip,
+            Self::Zstd(_) => Codec::Zstd,
         }
     }
 
@@ -92,15 +91,6 @@ impl Compression {
         };
         (written == content.len()).then_some(())
     }
-
-    /// The layer's media type (OCI image-spec, layer.md, "Media types").
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
-        }
-    }
 }
 
 impl Default for Compression {
@@ -111,10 +101,10 @@ impl Default for Compression {
 
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.codec().name();
         match self {
-            Self::None => f.write_str("none"),
-            Self::Gzip(level) => write!(f, "gzip:{level}"),
-            Self::Zstd(level) => write!(f, "zstd:{level}"),
+            Self::None => f.write_str(name),
+            Self::Gzip(level) | Self::Zstd(level) => write!(f, "{name}:{level}"),
         }
     }
 }
@@ -154,10 +144,10 @@ impl FromStr for Compression {
 /// same bytes as a fresh one.
 pub struct Compressor {
     compression: Compression,
-    codec: Codec,
+    state: State,
 }
 
-enum Codec {
+enum State {
     Gzip(gzip::Compressor),
     Zstd(zstd::Compressor),
 }
@@ -165,12 +155,12 @@ enum Codec {
 impl Compressor {
     /// A compressor; none where nothing is to be compressed.
     pub fn new(compression: Compression) -> Result<Option<Self>> {
-        let codec = match compression {
+        let state = match compression {
             Compression::None => return Ok(None),
-            Compression::Gzip(level) => Codec::Gzip(gzip::Compressor::new(level)?),
-            Compression::Zstd(level) => Codec::Zstd(zstd::Compressor::new(level)?),
+            Compression::Gzip(level) => State::Gzip(gzip::Compressor::new(level)?),
+            Compression::Zstd(level) => State::Zstd(zstd::Compressor::new(level)?),
         };
-        Ok(Some(Self { compression, codec }))
+        Ok(Some(Self { compression, state }))
     }
 
     /// What this compressor was made for.
@@ -180,9 +170,9 @@ impl Compressor {
 
     /// Compresses one member to `output`; gives the compressed length in bytes.
     pub fn compress(&mut self, member: &[u8], output: &mut [u8]) -> Result<usize> {
-        match &mut self.codec {
-            Codec::Gzip(gzip) => gzip.compress(member, output),
-            Codec::Zstd(zstd) => zstd.compress(member, output),
+        match &mut self.state {
+            State::Gzip(gzip) => gzip.compress(member, output),
+            State::Zstd(zstd) => zstd.compress(member, output),
         }
     }
 }
