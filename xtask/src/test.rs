@@ -67,7 +67,10 @@ const STEPS: &[Step] = &[
         name: "fuzz",
         what: "parsers survive any input",
         needs: &[install::CC, install::CXX],
-        run: |project| fuzz::run(project, &fuzz::Options::default()),
+        // From the committed corpora, which longer runs have made.
+        run: |project| {
+            fuzz::run(project, &fuzz::Options { seconds: 8, ..fuzz::Options::default() })
+        },
     },
     Step {
         name: "buildifier",
