@@ -205,9 +205,10 @@ impl Shared {
         owner.served.load(Ordering::Relaxed) / (self.jobs as u64 + 1)
     }
 
-    /// The first of these whose request is new.
+    /// The one of these whose request is new, and came first.
     fn first_new<T>(&self, of: &[T], owner: impl Fn(&T) -> &Arc<Owner>) -> Option<usize> {
-        of.iter().position(|one| self.is_new(owner(one)))
+        let new = of.iter().enumerate().filter(|(_, one)| self.is_new(owner(one)));
+        new.min_by_key(|(_, one)| owner(one).number).map(|(at, _)| at)
     }
 
     /// Wakes the spare thread if there is something for it.

@@ -152,5 +152,10 @@ fn the_oldest_is_served_now_and_then() {
         let state = |served| State { served, ..State::default() };
         let choose = |served| pool.0.choose(&state(served), owners.iter().map(|owner| &**owner));
         assert_eq!([0, 1, 2, 3, 4].map(choose), [Some(0), Some(1), Some(1), Some(1), Some(0)]);
+
+        // Of new ones it is the one that came first, wherever it stands.
+        let later = turn(&pool).owner;
+        let mixed = [owners[0].clone(), later, owners[1].clone()];
+        assert_eq!(pool.0.first_new(&mixed, |owner| owner), Some(2));
     });
 }

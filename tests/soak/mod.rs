@@ -123,7 +123,7 @@ impl Soak {
             let same = known.is_none_or(|known| known.descriptors == holds.descriptors);
             // Eight do requests, as many more may prepare some, two compress, and a third for new
             // requests; the others decide, look after the cache, and keep time.
-            assert!(holds.threads <= 8 + 8 + 3 + 6, "{holds:?}");
+            assert!(holds.threads <= 8 + 8 + 3 + 5, "{holds:?}");
             if !busy && same {
                 return holds;
             }

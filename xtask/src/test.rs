@@ -67,10 +67,7 @@ const STEPS: &[Step] = &[
         name: "fuzz",
         what: "parsers survive any input",
         needs: &[install::CC, install::CXX],
-        // From the committed corpora, which longer runs have made.
-        run: |project| {
-            fuzz::run(project, &fuzz::Options { seconds: 8, ..fuzz::Options::default() })
-        },
+        run: |project| fuzz::run(project, &fuzz::Options::default()),
     },
     Step {
         name: "buildifier",
