@@ -105,6 +105,12 @@ pub fn identity(path: &Path) -> PathBuf {
     path.file_name().map_or_else(|| known.clone(), |name| known.join(name))
 }
 
+/// Whether both paths are of one place for a file. Paths with different names are not compared
+/// further, for the links in both would have to be read.
+pub fn is_same_place(a: &Path, b: &Path) -> bool {
+    a.file_name() == b.file_name() && identity(a) == identity(b)
+}
+
 /// The absolute path without links that `path` leads to; none if it leads nowhere.
 pub fn canonical(path: &Path) -> Option<PathBuf> {
     std_fs::canonicalize(path).ok()
@@ -136,6 +142,24 @@ pub fn read_dir(path: &Path) -> Result<Vec<Member>> {
     }
     names.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(names)
+}
+
+/// What comes first in a directory by name, and what it is; none if nothing is there. Nothing else
+/// is asked about it or the others.
+pub fn first_in(path: &Path) -> Result<Option<(OsString, Kind)>> {
+    let fail = |source| Error::io("cannot read the directory", path, source);
+    let mut first: Option<(OsString, std_fs::DirEntry)> = None;
+    for entry in std_fs::read_dir(path).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let name = entry.file_name();
+        if first.as_ref().is_none_or(|(first, _)| name < *first) {
+            first = Some((name, entry));
+        }
+    }
+    match first {
+        Some((name, entry)) => Ok(Some((name, entry.file_type().map_err(fail)?.into()))),
+        None => Ok(None),
+    }
 }
 
 /// A file for what is no output: it is there, and grows, from the start.

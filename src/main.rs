@@ -26,6 +26,8 @@ const SLOTS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const SIGNAL_GRACE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    #[cfg(target_env = "gnu")]
+    share_one_arena();
     match catch_unwind(run) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
@@ -34,6 +36,32 @@ fn main() -> ExitCode {
             error.fault().exit_code().into()
         }
         Err(_panic) => Fault::Internal.exit_code().into(),
+    }
+}
+
+/// Where `ulimit -v` limits the address space, starts the program again with one heap for all
+/// threads.
+///
+/// glibc reserves 64 MiB for a thread's own heap. Below such a limit there may then be no room for
+/// the next small allocation, which ends the process, while buffers that cannot be had only cost a
+/// request. The number of heaps is read when a process begins (`mallopt(3)`).
+#[cfg(target_env = "gnu")]
+#[expect(clippy::disallowed_methods, reason = "how memory is reserved reaches no byte")]
+fn share_one_arena() {
+    use std::env;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    use rustix::process::{Resource, getrlimit};
+
+    const ARENAS: &str = "MALLOC_ARENA_MAX";
+    if getrlimit(Resource::As).current.is_none() || env::var_os(ARENAS).is_some() {
+        return;
+    }
+    let mut arguments = env::args_os();
+    if let (Ok(program), Some(name)) = (env::current_exe(), arguments.next()) {
+        // It returns only where it fails, and then this process does the work.
+        drop(Command::new(program).arg0(name).args(arguments).env(ARENAS, "1").exec());
     }
 }
 

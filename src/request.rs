@@ -168,9 +168,7 @@ impl LayerRequest {
             directory: fs::absolute(base),
             outputs: Outputs::new(targets.files()),
         };
-        if let [blob, metadata] = &*targets.files().map(fs::identity).collect::<Vec<_>>()
-            && blob == metadata
-        {
+        if targets.metadata.as_ref().is_some_and(|path| fs::is_same_place(&targets.blob, path)) {
             return Err(Error::usage("`--output` and `--metadata` are the same file"));
         }
         Ok((targets, spec))

@@ -84,22 +84,30 @@ fn a_worker_with_little_room_for_memory_answers_all_the_same() {
     let content: Vec<u8> = (0..9_000_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
     folder.file("big", &content[..9 << 20]);
     let expected = sha256sum(&folder.layer(&["--file=big", "--to=x"]));
-    let script = format!("ulimit -v 150000; exec {PYLAYER} --jobs=2 --persistent_worker");
-    let mut worker = Worker::of(Command::new("sh").args(["-c", &script]), folder.path());
-    for id in 1..=6 {
-        worker.request(id, &["layer", &format!("--output=o{id}"), "--file=big", "--to=x"]);
-    }
-    for _ in 1..=6 {
-        let response = worker.response();
-        match response.exit_code {
-            0 => {
-                let output = folder.read(&format!("o{}", response.request_id));
-                assert_eq!(sha256sum(&output), expected);
+    for kilobytes in [60_000, 100_000, 150_000, 160_000, 250_000] {
+        // The second time there is a cache to fill and to read from.
+        for cache in ["none", &format!("cache-{kilobytes}")] {
+            let script = format!(
+                "ulimit -v {kilobytes}; exec {PYLAYER} --cache-dir={cache} --jobs=2 \
+                 --persistent_worker"
+            );
+            let mut worker = Worker::of(Command::new("sh").args(["-c", &script]), folder.path());
+            for id in 1..=6 {
+                worker.request(id, &["layer", &format!("--output=o{id}"), "--file=big", "--to=x"]);
             }
-            code => assert_eq!(code, 3, "{response:?}"),
+            for _ in 1..=6 {
+                let response = worker.response();
+                match response.exit_code {
+                    0 => {
+                        let output = folder.read(&format!("o{}", response.request_id));
+                        assert_eq!(sha256sum(&output), expected, "{kilobytes}, {cache}");
+                    }
+                    code => assert_eq!(code, 3, "{response:?}"),
+                }
+            }
+            assert!(worker.end().success(), "{kilobytes}, {cache}");
         }
     }
-    assert!(worker.end().success());
 }
 
 #[test]

@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::sync::LazyLock;
 
 /// A file without a name in `directory`; none where the file system has no such thing.
 #[cfg(target_os = "linux")]
@@ -12,7 +14,8 @@ pub(super) fn anonymous(directory: &Path) -> io::Result<Option<File>> {
     use rustix::io::Errno;
 
     // Linking the file later goes through /proc.
-    if !Path::new("/proc/self/fd").is_dir() {
+    static HAS_PROC: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/self/fd").is_dir());
+    if !*HAS_PROC {
         return Ok(None);
     }
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;

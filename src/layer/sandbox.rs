@@ -20,14 +20,16 @@ pub(super) const MOST_HOPS: usize = 40;
 
 /// Where a tree's own links hop to; none if it is no sandbox's tree.
 pub(super) fn behind(tree: &SourcePath) -> Result<Option<PathBuf>> {
+    if tree.typed().is_absolute() {
+        return Ok(None);
+    }
     let mut directory = tree.full().to_path_buf();
     let mut relative = Vec::new();
     // All of a tree is linked or nothing, so that the first file tells.
     loop {
-        let Some(first) = fs::read_dir(&directory)?.into_iter().next() else {
+        let Some((name, kind)) = fs::first_in(&directory)? else {
             return Ok(None);
         };
-        let (name, kind) = (first.name, first.kind);
         if !relative.is_empty() {
             relative.push(b'/');
         }

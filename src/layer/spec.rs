@@ -1,7 +1,7 @@
 //! A layer as it is meant: every value valid, every path joined. Nothing is checked twice after
 //! this.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,23 +60,21 @@ pub struct LayerSpec {
 
 /// The files that an action makes.
 #[derive(Debug, Default)]
-pub struct Outputs(Vec<(PathBuf, OsString)>);
+pub struct Outputs(Vec<PathBuf>);
 
 impl Outputs {
-    /// The files at these paths, known by their folder without links and their name in it.
+    /// The files at these paths.
     pub fn new<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
-        let known = paths.into_iter().filter_map(|path| {
-            let name = path.file_name()?.to_owned();
-            Some((fs::canonical(fs::folder(path))?, name))
-        });
-        Self(known.collect())
+        Self(paths.into_iter().map(Path::to_owned).collect())
     }
 
-    /// Whether the file of this name in this folder is one of them.
+    /// Whether the file of this name in this folder is one of them, or one of them in the making.
     pub(super) fn contains(&self, folder: &Path, name: &OsStr) -> bool {
-        self.0.iter().any(|(own, own_name)| {
-            (own_name == name || fs::is_temporary(name))
-                && fs::canonical(folder).is_some_and(|folder| folder == *own)
+        // Names come first: they cost nothing, and the folders' links have to be read.
+        self.0.iter().any(|own| {
+            (own.file_name() == Some(name) || fs::is_temporary(name))
+                && fs::canonical(folder)
+                    .is_some_and(|folder| fs::canonical(fs::folder(own)) == Some(folder))
         })
     }
 

@@ -19,6 +19,9 @@ use crate::workers::{BufferLease, Ticket, Turn};
 /// Hash what was read while it is still in the processor's cache, but not in crumbs.
 const HASH: usize = 64 << 10;
 
+/// What is compressed sooner than another thread wakes up, in bytes: most heads, and every tail.
+const SMALL: usize = 8 << 10;
+
 /// Where a layer's hashes stand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hashes {
@@ -194,11 +197,7 @@ impl<'a> CompressionQueue<'a> {
             Some(Step::Members(ticket)) => {
                 self.in_work -= 1;
                 let (mut lease, lengths) = self.turn.wait(&ticket)?;
-                let compressed = lengths.iter().map(|(compressed, _)| compressed).sum();
-                self.writer.write(&lease.output()[..compressed])?;
-                for (compressed, uncompressed) in lengths {
-                    self.writer.end_member(compressed as u64, uncompressed as u64);
-                }
+                self.write_members(&mut lease, lengths)?;
             }
             Some(Step::Record(flight)) => self.writer.record(flight),
             Some(Step::Store(key)) => self.writer.store(key.as_ref()),
@@ -208,6 +207,19 @@ impl<'a> CompressionQueue<'a> {
                     self.writer.put_checkpoint(&key, hashes.save());
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn write_members(
+        &mut self,
+        lease: &mut BufferLease,
+        lengths: Vec<(usize, usize)>,
+    ) -> Result<()> {
+        let compressed = lengths.iter().map(|(compressed, _)| compressed).sum();
+        self.writer.write(&lease.output()[..compressed])?;
+        for (compressed, uncompressed) in lengths {
+            self.writer.end_member(compressed as u64, uncompressed as u64);
         }
         Ok(())
     }
@@ -266,6 +278,13 @@ impl<'a> CompressionQueue<'a> {
             let (archive, output) = lease.both();
             compress::compress(compression, archive, &parts, output)
         };
+        if length <= SMALL && self.in_work == 0 {
+            self.settle()?;
+            let lengths = work(&mut lease)?;
+            self.write_members(&mut lease, lengths)?;
+            self.lease = Some(lease);
+            return Ok(());
+        }
         self.steps.push_back(Step::Members(self.turn.submit(lease, work)));
         self.in_work += 1;
         while self.in_work >= self.turn.depth() {
