@@ -5,7 +5,8 @@
 //! to the request that has been served least, so that a small one does not queue behind large
 //! ones, and now and then to the oldest, so that a large one does not starve. While all threads
 //! are at work for large requests, one more thread and one more buffer serve requests that have
-//! just begun. Nobody waits for a buffer while holding one. Idle threads sleep; after a quiet while
+//! just begun, and large ones get no further buffers, for their own threads would take processors
+//! from that. Nobody waits for a buffer while holding one. Idle threads sleep; after a quiet while
 //! they give memory back.
 
 mod buffers;
@@ -62,6 +63,8 @@ struct State {
     leased: usize,
     /// Threads that are at work for requests that are not new.
     on_large: usize,
+    /// Threads that are at work for requests that are new.
+    on_new: usize,
     served: u64,
     closed: bool,
 }
@@ -83,6 +86,16 @@ impl fmt::Debug for Job {
 struct Lessee {
     owner: Arc<Owner>,
     slot: Arc<Mutex<Option<Result<Buffers>>>>,
+}
+
+impl State {
+    fn on_large(&mut self) -> &mut usize {
+        &mut self.on_large
+    }
+
+    fn on_new(&mut self) -> &mut usize {
+        &mut self.on_new
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -152,15 +165,17 @@ impl Shared {
         while !state.closed {
             if let Some(next) = self.next(&mut state, role) {
                 let Job { owner, run } = state.waiting.swap_remove(next);
-                let is_large = !self.is_new(&owner);
-                state.on_large += usize::from(is_large);
+                let busy = if self.is_new(&owner) { State::on_new } else { State::on_large };
+                *busy(&mut state) += 1;
                 self.call_spare(&state);
                 drop(state);
                 owner.served.fetch_add(1, Ordering::Relaxed);
                 run();
                 used = true;
                 state = lock(&self.state);
-                state.on_large -= usize::from(is_large);
+                *busy(&mut state) -= 1;
+                // Those that were held back may have buffers now.
+                self.grant(&mut state);
             } else if used {
                 let (guard, waited) =
                     work.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
@@ -226,8 +241,19 @@ impl Shared {
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
+    /// Whether a request gets no more buffers for now: all threads but the spare one are at work for
+    /// large requests like it, and there is work of a new one.
+    fn is_held_back(&self, state: &State, owner: &Owner) -> bool {
+        !self.is_new(owner)
+            && state.on_large == self.jobs
+            && (state.on_new > 0 || self.first_new(&state.waiting, |job| &job.owner).is_some())
+    }
+
     /// Buffers that nobody holds, if there are any or new ones can be had for a request.
     fn free_buffers(&self, state: &mut State, owner: &Owner) -> Result<Option<Buffers>> {
+        if self.is_held_back(state, owner) {
+            return Ok(None);
+        }
         let free = match state.idle.pop() {
             None if state.leased == 0 => Some(Buffers::first()?),
             // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.

@@ -143,6 +143,37 @@ fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
 }
 
 #[test]
+fn large_requests_get_no_further_buffers_while_a_new_one_is_served() {
+    explore(|| {
+        let pool = pool(1);
+        let (large, new) = (turn(&pool), turn(&pool));
+        large.owner.served.store(1000, Ordering::Relaxed);
+        let gates = [(); 2].map(|()| (Arc::new(Mutex::new(false)), Waiter::default()));
+        let behind = |(gate, opened): &(Arc<Mutex<bool>>, Waiter)| {
+            let (gate, opened) = (gate.clone(), opened.clone());
+            move |_: &mut BufferLease| opened.wait_for(|| lock(&gate).then_some(()))
+        };
+        let open = |(gate, opened): &(Arc<Mutex<bool>>, Waiter)| {
+            *lock(gate) = true;
+            opened.wake();
+        };
+        let held = large.submit(large.lease().unwrap(), behind(&gates[0]));
+        while lock(&pool.0.state).on_large == 0 {
+            thread::yield_now();
+        }
+        assert!(large.try_lease().is_some(), "nobody else wants one");
+        let served = new.submit(new.lease().unwrap(), behind(&gates[1]));
+        assert!(large.try_lease().is_none());
+        let further = thread::spawn(move || large.lease().map(|lease| (large, lease)));
+        open(&gates[1]);
+        drop(new.wait(&served).unwrap());
+        let (large, _further) = further.join().unwrap().unwrap();
+        open(&gates[0]);
+        drop(large.wait(&held).unwrap());
+    });
+}
+
+#[test]
 fn the_oldest_is_served_now_and_then() {
     explore(|| {
         let pool = pool(1);

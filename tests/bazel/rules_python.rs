@@ -8,7 +8,7 @@ use serde_json::Value;
 use xtask::bazel::Build;
 
 use crate::image::{succeed, unpack};
-use crate::scene::{MNEMONICS, Scene, runners};
+use crate::scene::{MNEMONICS, Scene, root, runners};
 use crate::support::{Folder, decompress, entries};
 
 #[test]
@@ -19,6 +19,26 @@ fn packages_of_pip_parse_are_layers_of_an_image_that_runs() {
     let build = scene.build(&worker.each_ref().map(String::as_str));
     assert!(runners(&build).iter().all(|runner| *runner == "worker"), "{:?}", build.actions);
     check_image(&build);
+}
+
+/// All of the example but its module file, which asks the network for a newer rules_python and an
+/// interpreter.
+#[test]
+#[ignore = "needs Bazel: cargo xtask test"]
+fn the_example_of_rules_python_is_an_image_that_runs() {
+    let scene = Scene::copy("examples/rules_python", "example_rules_python");
+    let module = include_str!("rules_python/MODULE.bazel");
+    let module = module.replace("../../..", root().to_str().unwrap());
+    fs::write(scene.workspace.join("MODULE.bazel"), module).unwrap();
+    let build = scene.bazel.build("//:layers", &[]).unwrap();
+    assert!(build.success, "{}", build.said);
+    let folder = Folder::new();
+    let root = folder.path().join("root");
+    unpack(&build.layers, &root);
+    let mut command = Command::new(root.join("app"));
+    let run = succeed(command.arg("--print").current_dir("/").env_remove("PYTHONPATH"));
+    let numbers = [0, 1, 4, 9, 16].map(|number| format!("<li>{number}</li>")).concat();
+    assert_eq!(run.stdout.trim(), format!("<ul>{numbers}</ul>"));
 }
 
 /// Each package is in the layer of its group, no file is there twice, and the application runs.

@@ -132,7 +132,7 @@ fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -
 }
 
 /// The CPU time of a build after its analysis, by the server and the workers that it started, which
-/// have ended after it. What `build` has Bazel report counts, too.
+/// have ended after it.
 pub(super) fn cost<T>(
     bazel: &Bazel,
     target: &str,
