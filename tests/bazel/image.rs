@@ -17,6 +17,11 @@ pub(crate) fn succeed(command: &mut Command) -> Run {
     run
 }
 
+/// Whether files can be owned by somebody else, and chroot be called.
+pub(crate) fn is_root() -> bool {
+    succeed(Command::new("id").arg("-u")).stdout.trim() == "0"
+}
+
 /// GNU tar, layer after layer, as a container engine does.
 pub(crate) fn unpack(layers: &[Layer], root: &Path) {
     fs::create_dir(root).unwrap();
