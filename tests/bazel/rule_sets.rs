@@ -1,16 +1,18 @@
 //! Rule sets that the environment names, newer than those of this machine.
 //!
-//! `PYLAYER_RULES_PYTHON=FOLDER` is a checkout of `rules_python` 2.3 or later, `PYLAYER_RULES_OCI` one of
-//! `rules_oci` 2.3. What they depend on comes from the registry, or from the folder of modules that
-//! `PYLAYER_MODULES` names, one a subfolder.
+//! `PYLAYER_RULES_PYTHON=FOLDER` is a checkout of `rules_python` 2.3 or later, `PYLAYER_RULES_PY` one of
+//! `rules_py` 2.0, and `PYLAYER_RULES_OCI` one of `rules_oci` 2.3. What they depend on comes from the
+//! registry, or from the folder of modules that `PYLAYER_MODULES` names, one a subfolder.
+//! `docs/reference/compatibility.md` says which checkouts and modules were run.
 
 mod rules_oci;
+mod rules_py;
 mod rules_python;
 
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::scene::Scene;
 
@@ -24,9 +26,10 @@ fn folder(variable: &str) -> Option<PathBuf> {
     )
 }
 
-/// Has Bazel take a rule set from its checkout, and modules from folders.
-fn use_folders(scene: &Scene, rule_set: &str, checkout: &Path) {
-    let mut modules = vec![(rule_set.to_owned(), checkout.to_owned())];
+/// Has Bazel take rule sets from their checkouts, and modules from folders.
+fn use_folders(scene: &Scene, checkouts: &[(&str, PathBuf)]) {
+    let mut modules: Vec<(String, PathBuf)> =
+        checkouts.iter().map(|(name, path)| ((*name).to_owned(), path.clone())).collect();
     for entry in folder("PYLAYER_MODULES").into_iter().flat_map(|all| fs::read_dir(all).unwrap()) {
         let entry = entry.unwrap();
         let path = fs::canonicalize(entry.path()).unwrap();

@@ -63,7 +63,7 @@ fn rules_oci_of_the_environment_takes_layers_and_images() {
     let own = Folder::new();
     add_base(&scene, &own);
     add_rules_oci(&scene);
-    use_folders(&scene, "rules_oci", &checkout);
+    use_folders(&scene, &[("rules_oci", checkout)]);
 
     // gzip and zstd are among them.
     let layers = scene.build(&[]).layers;

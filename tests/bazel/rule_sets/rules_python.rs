@@ -9,12 +9,16 @@ use crate::scene::{Scene, root};
 use crate::support::Run;
 
 /// How a binary starts. Each writes other files into its runfiles.
-const BOOTSTRAPS: [&[&str]; 3] = [
+const BOOTSTRAPS: [&[&str]; 4] = [
     &["--@rules_python//python/config_settings:bootstrap_impl=system_python"],
     &["--@rules_python//python/config_settings:bootstrap_impl=script"],
     &[
         "--@rules_python//python/config_settings:bootstrap_impl=script",
         "--@rules_python//python/config_settings:venvs_site_packages=yes",
+    ],
+    &[
+        "--@rules_python//python/config_settings:bootstrap_impl=script",
+        "--@rules_python//python/config_settings:venvs_use_declare_symlink=no",
     ],
 ];
 
@@ -33,7 +37,7 @@ fn rules_python_of_the_environment_makes_images_that_run() {
     let text = text.replace("PYTHON_VERSION", version.trim());
     let text = text.replace("PYLAYER", root().to_str().unwrap());
     fs::write(scene.workspace.join("MODULE.bazel"), text).unwrap();
-    use_folders(&scene, "rules_python", &checkout);
+    use_folders(&scene, &[("rules_python", checkout)]);
     for bootstrap in BOOTSTRAPS {
         check_image(&scene.build(bootstrap));
     }
