@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use xtask::bazel::{Layer, repository};
 
-use crate::image::{layout, succeed, umoci, unpack};
+use crate::image::{is_root, layout, succeed, umoci, unpack};
 use crate::scene::Scene;
 use crate::support::{Folder, Run, sha256sum};
 
@@ -136,7 +136,7 @@ fn wrong(folder: &Path, found: &mut Vec<String>, seen: &mut usize) {
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]
 fn the_image_runs_in_a_root_of_its_own() {
-    if succeed(Command::new("id").arg("-u")).stdout.trim() != "0" {
+    if !is_root() {
         println!("skipped: only root can own files as somebody else does, and call chroot");
         return;
     }

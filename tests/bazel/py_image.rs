@@ -9,12 +9,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::chroot::{base, python};
-use crate::image::{layout, succeed, unpack, unpack_image};
+use crate::image::{is_root, layout, succeed, unpack, unpack_image};
 use crate::scene::Scene;
 use crate::support::{Folder, Run};
 
 /// What an image's layout says: its manifest, and its config.
-fn read(image: &Path) -> (Value, Value) {
+pub(crate) fn read(image: &Path) -> (Value, Value) {
     let parse =
         |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let blob = |descriptor: &Value| {
@@ -26,8 +26,8 @@ fn read(image: &Path) -> (Value, Value) {
     (manifest, config)
 }
 
-/// A base image as files, in a package of its own, and an image on it.
-fn add_base(scene: &Scene, folder: &Folder) {
+/// A base image as files, in a package of its own, and an image on it: `//:on_base`.
+pub(crate) fn add_base(scene: &Scene, folder: &Folder) {
     let build = scene.build(&[]);
     let unpacked = folder.path().join("unpacked");
     unpack(&build.layers, &unpacked);
@@ -41,14 +41,16 @@ fn add_base(scene: &Scene, folder: &Folder) {
     let folders = folders.into_iter().collect::<Vec<_>>().join(":");
     let rules = format!(
         r#"
+ENVIRONMENT = {{
+    "LD_LIBRARY_PATH": "{folders}",
+    "PATH": "{python}/bin:/usr/bin",
+}}
+
 py_image(
     name = "on_base",
     base = "//base",
     cmd = ["--self-check"],
-    env = {{
-        "LD_LIBRARY_PATH": "{folders}",
-        "PATH": "{python}/bin:/usr/bin",
-    }},
+    env = ENVIRONMENT,
     layers = [":image"],
     repo_tags = ["pylayer.test/webapi:v1"],
     user = "1000",
@@ -63,7 +65,7 @@ py_image(
 }
 
 /// Runs what an unpacked image says, in its root, as a user.
-fn run(root: &Path, config: &Value, user: &str) {
+pub(crate) fn run(root: &Path, config: &Value, user: &str) {
     let texts = |value: &Value| -> Vec<String> {
         let list = value.as_array().unwrap().iter();
         list.map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -86,7 +88,7 @@ fn script(folder: &Folder, name: &str, text: &str) -> String {
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]
 fn an_image_is_built_loaded_and_run() {
-    if succeed(Command::new("id").arg("-u")).stdout.trim() != "0" {
+    if !is_root() {
         println!("skipped: only root can own files as somebody else does, and call chroot");
         return;
     }

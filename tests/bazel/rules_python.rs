@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use xtask::bazel::Build;
+use xtask::bazel::{Build, Layer};
 
 use crate::image::{succeed, unpack};
 use crate::scene::{MNEMONICS, Scene, root, runners};
@@ -21,8 +21,8 @@ fn packages_of_pip_parse_are_layers_of_an_image_that_runs() {
     check_image(&build);
 }
 
-/// All of the example but its module file, which asks the network for a newer rules_python and an
-/// interpreter.
+/// All of the example but its module file, which asks the network for a newer `rules_python` and
+/// an interpreter.
 #[test]
 #[ignore = "needs Bazel: cargo xtask test"]
 fn the_example_of_rules_python_is_an_image_that_runs() {
@@ -41,7 +41,7 @@ fn the_example_of_rules_python_is_an_image_that_runs() {
     assert_eq!(run.stdout.trim(), format!("<ul>{numbers}</ul>"));
 }
 
-/// Each package is in the layer of its group, no file is there twice, and the application runs.
+/// Each package is in the layer of its group, and the application runs.
 pub(crate) fn check_image(build: &Build) {
     let names = build.layers.iter().map(|layer| layer.blob.file_name().unwrap().to_str().unwrap());
     // A package is what the hub's alias leads to: `pkg`, or `srcs` in newer versions.
@@ -62,9 +62,23 @@ pub(crate) fn check_image(build: &Build) {
         &["blinker", "click", "flask", "itsdangerous"],
         &[],
     ];
+    check_packages(&build.layers, &packages);
+
+    let folder = Folder::new();
+    let root = folder.path().join("root");
+    unpack(&build.layers, &root);
+    let run = succeed(Command::new(root.join("app")).current_dir("/").env_remove("PYTHONPATH"));
+    let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(answer["page"], "<p>1, 4, 9</p>");
+    assert_eq!(answer["versions"]["werkzeug"], "3.1.9", "{answer}");
+}
+
+/// Each layer has these packages and none of the others' in it, and no file is in two layers.
+pub(crate) fn check_packages(layers: &[Layer], packages: &[&[&str]]) {
+    assert_eq!(layers.len(), packages.len(), "{layers:?}");
     let packages_of_all = packages.concat();
     let mut places = BTreeSet::new();
-    for (layer, packages) in build.layers.iter().zip(packages) {
+    for (layer, packages) in layers.iter().zip(packages) {
         let mut found = BTreeSet::new();
         for entry in entries(&decompress(&fs::read(&layer.blob).unwrap())) {
             if entry.kind == "d" {
@@ -80,16 +94,8 @@ pub(crate) fn check_image(build: &Build) {
             }
             assert!(places.insert(entry.path.clone()), "{} is in two layers", entry.path);
         }
-        // The rest is metadata, and what rules_python itself writes.
+        // The rest is metadata, packages without a group, and what rules_python itself writes.
         found.retain(|name| packages_of_all.contains(&&**name));
         assert_eq!(found, packages.iter().map(ToString::to_string).collect(), "{layer:?}");
     }
-
-    let folder = Folder::new();
-    let root = folder.path().join("root");
-    unpack(&build.layers, &root);
-    let run = succeed(Command::new(root.join("app")).current_dir("/").env_remove("PYTHONPATH"));
-    let answer: Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!(answer["page"], "<p>1, 4, 9</p>");
-    assert_eq!(answer["versions"]["werkzeug"], "3.1.9", "{answer}");
 }

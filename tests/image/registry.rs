@@ -1,53 +1,10 @@
 //! A real registry takes an image and gives it back.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::Command;
 
 use super::{image, layers, parts};
-use crate::support::{Folder, Run};
-
-/// Debian's docker-registry, which ends with the test.
-struct Registry {
-    child: Child,
-    address: String,
-}
-
-impl Registry {
-    /// Starts it; none if it is not installed.
-    fn start(folder: &Folder) -> Option<Self> {
-        // The port may be another's by the time that the registry asks for it.
-        for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = free.local_addr().unwrap().to_string();
-            drop(free);
-            let config = format!(
-                "{{version: 0.1, storage: {{filesystem: {{rootdirectory: {}}}}}, \
-                 http: {{addr: \"{address}\"}}}}",
-                folder.path().join("registry").display()
-            );
-            let config = folder.file("registry.yml", config.as_bytes());
-            let mut command = Command::new("docker-registry");
-            command.arg("serve").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut child = command.spawn().ok()?;
-            while child.try_wait().unwrap().is_none() {
-                if TcpStream::connect(&address).is_ok() {
-                    return Some(Self { child, address });
-                }
-                sleep(Duration::from_millis(20));
-            }
-        }
-        panic!("docker-registry does not start");
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::support::Run;
+use crate::support::registry::Registry;
 
 #[test]
 fn a_registry_gives_back_what_it_took() {
@@ -55,7 +12,7 @@ fn a_registry_gives_back_what_it_took() {
     image(&folder, "base", &["--layer=a"]);
     let flags = ["--base=base", "--layer=b", "--layer=plain", "--env=A=1", "--cmd=x"];
     let made = image(&folder, "out", &flags);
-    let Some(registry) = Registry::start(&folder) else {
+    let Some(registry) = Registry::start(folder.path()) else {
         eprintln!("skipped: there is no docker-registry");
         return;
     };

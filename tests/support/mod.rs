@@ -1,6 +1,7 @@
 //! What the tests share: a folder to work in, runs of the binary, and an archive reader.
 
 pub(crate) mod pages;
+pub(crate) mod registry;
 pub(crate) mod worker;
 pub(crate) mod zip;
 

@@ -53,6 +53,23 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(cache()?.join("pylayer-sid/root"))
 }
 
+/// Installs programs that have Debian's names of them, where Bazel runs in a root of Debian sid.
+/// Elsewhere they have to be there.
+pub fn install(programs: &[&str]) -> Result<()> {
+    if !is_used()? {
+        return Ok(());
+    }
+    let script = "for name; do
+            command -v \"$name\" >/dev/null && continue
+            apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+                apt-get install --yes --quiet --no-install-recommends \"$@\"
+            exit
+        done";
+    let mut command = Command::new("sh");
+    command.arg(cache()?.join("pylayer-sid/enter.sh")).arg(root()?);
+    shell::run(command.args(["sh", "-c", script, "sh"]).args(programs))
+}
+
 fn is_recent(program: &PathBuf) -> bool {
     let output = shell::output(Command::new(program).arg("--version"));
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

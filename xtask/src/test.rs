@@ -116,6 +116,7 @@ const STEPS: &[Step] = &[
         what: "layers made by Bazel with the release worker",
         needs: &[
             install::CC,
+            install::DOCKER_REGISTRY,
             install::PYTHON,
             install::PIP,
             install::PODMAN,
