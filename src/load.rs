@@ -19,13 +19,13 @@ use crate::oci::{self, Descriptor, Image, Layout, Platform};
 /// What an image may be handed to, the first that is installed.
 const PROGRAMS: [&str; 2] = ["docker", "podman"];
 
-/// Hands an image to docker or podman, which then can run it
+/// Hands an image to docker or podman, which can then run it
 #[derive(Debug, Parser)]
 pub struct LoadRequest {
     /// The image: a folder that is an OCI image layout
     #[arg(value_name = "DIR")]
     layout: OsString,
-    /// What the image is to be called; may be repeated
+    /// A name for the image; may be repeated
     /// [default: the folder's name, and what the layout calls the image]
     #[arg(long, value_name = "NAME[:TAG]")]
     tag: Vec<String>,

@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::{Folder, PYLAYER, Run};
 
@@ -113,6 +114,7 @@ fn mistakes_are_answered_by_what_why_and_what_to_do() {
         text += &tell(line, &run, &folder);
     }
     text += &full_disk();
+    text += &interrupted();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages.txt");
     if std::env::var_os("UPDATE_MESSAGES").is_some() {
         fs::write(&file, &text).unwrap();
@@ -137,4 +139,36 @@ fn full_disk() -> String {
     let line = "layer --output=small/x --compression=none --file=large --to=/large";
     write!(text, "{}", tell(line, &run, &folder)).unwrap();
     text
+}
+
+/// Ctrl-C on a terminal, once it says how far a layer has come.
+fn interrupted() -> String {
+    let folder = folder();
+    let endless = fs::File::create(folder.path().join("endless")).unwrap();
+    endless.set_len(1 << 40).unwrap();
+    let before = folder.names();
+    let line = "layer --output=x --metadata=x.json --file=endless --to=/endless";
+    let mut script = Command::new("script");
+    script.args(["-qec", &format!("{PYLAYER} {line}"), "/dev/null"]).current_dir(folder.path());
+    let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    let mut screen = script.stdout.take().unwrap();
+    while !shown.ends_with(b" read") {
+        screen.read_exact(&mut byte).unwrap();
+        shown.extend(byte);
+    }
+    let mut keyboard = script.stdin.take().unwrap();
+    keyboard.write_all(b"\x03").unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    // A shell gives a process that SIGINT has ended this code.
+    assert_eq!(script.wait().unwrap().code(), Some(130));
+    assert_eq!(folder.names(), before, "an interrupted layer leaves a file");
+    // The terminal shows the key anywhere; how often it says how much, and how much, is the machine's own.
+    let said = String::from_utf8(shown).unwrap().replace("\x1b[K", "").replacen("^C", "", 1);
+    let is_progress = |line: &&str| line.ends_with("iB read");
+    let mut lines: Vec<&str> = said.split(['\r', '\n']).filter(|line| !line.is_empty()).collect();
+    lines.iter_mut().filter(|line| is_progress(line)).for_each(|line| *line = "SIZE read");
+    lines.dedup();
+    let lines = lines.join("\n");
+    format!("On a terminal, with Ctrl-C:\n$ pylayer {line}\n{lines}\n[exit code 130]\n")
 }

@@ -188,10 +188,10 @@ py_image_rule = rule(
             doc = "Variables of the environment.",
         ),
         "exposed_ports": attr.string_list(
-            doc = "Ports that the program listens at.",
+            doc = "Ports that the program listens on.",
         ),
         "labels": attr.string_dict(
-            doc = "What is to be said of the image.",
+            doc = "The image's labels.",
         ),
         "launcher": attr.string(
             doc = "Of several binaries, the name of the one that runs.",
@@ -219,7 +219,7 @@ py_image_rule = rule(
             doc = "Folders that are each container's own.",
         ),
         "workdir": attr.string(
-            doc = "Where the program starts.",
+            doc = "The directory that the program starts in.",
         ),
         "_allowlist_function_transition": attr.label(
             default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
@@ -321,18 +321,19 @@ def py_image(
       name: the target's name. The layout is a directory of this name.
       layers: targets of `py_image_layer`, and other layers: files `.tar`, `.tar.gz`, `.tgz`,
         `.tar.zst`, or `.tzst`, which are read. The first ones are the lowest.
-      base: label of the base image, an OCI image layout: a directory, such as rules_oci's `oci_pull`
+      base: label of the base image, an OCI image layout: a directory, such as rules_oci's `oci.pull`
         or another `py_image` makes, or its files. Its config is kept and added to.
       entrypoint: the program, then its first arguments. It drops the base's command. Default: the
-        launcher of the binary in `layers`. `[""]`: the image has no entry point.
+        launcher of the binary in `layers`. `[""]` means that the image has no
+        entry point.
       launcher: of several binaries, the name of the one that runs.
-      cmd: the program's further arguments. `[""]`: there are none.
+      cmd: the program's further arguments. `[""]` means that there are none.
       env: variables of the environment, in place of the base's of the same names. Values are taken as
         they stand: `$PATH` is not the base's `PATH`.
       user: the user that the program runs as: a name or number, and a group's after a colon.
-      workdir: where the program starts.
-      labels: what is to be said of the image.
-      exposed_ports: ports that the program listens at, such as `"8080"` or `"53/udp"`.
+      workdir: the directory that the program starts in.
+      labels: labels of the image, in place of the base's of the same names.
+      exposed_ports: ports that the program listens on, such as `"8080"` or `"53/udp"`.
       volumes: folders that are each container's own.
       stop_signal: the signal that asks the program to stop, such as `"SIGINT"`.
       created: the image's time, in seconds since 1970. Default: that of all files in a layer.

@@ -72,8 +72,8 @@ def py_image_layer(
       binaries: labels of several binaries, instead of `binary`. Their order does not matter.
       launcher_dir: the directory for the launchers of `binaries`.
       groups: maps the label of a target of your own to a group: a layer of this image with the target's
-        outputs and `data`, but not its `deps`. Several targets may share a group. Packages belong
-        into the tier.
+        outputs and `data`, but not its `deps`. Several targets may share a group. Packages belong in
+        the tier.
       group_execution_requirements: maps a layer to a list of `key=value` or `key`, for the layers that
         the image itself makes: `packages` (the squashed layer), `default`, and groups of your own
         targets. For example `{"packages": ["no-remote-cache"]}`.
@@ -85,8 +85,8 @@ def py_image_layer(
       base_layers: the number of layers of the base image, which count for the limits below.
       max_layers: the build fails if the image has more layers. Container runtimes take 127.
       warn_layer_count: the checker warns if the image has more layers.
-      warn_remote_cache_threshold_mb: the build fails if the packages that are in no group have more MiB
-        than this together, and the checker warns if one of them has. Sizes are uncompressed.
+      warn_remote_cache_threshold_mb: the build fails if all packages that are in no group together
+        have more MiB than this, and the checker warns if a single one has. Sizes are uncompressed.
       tags: tags of all targets. `manual` is added.
       **kwargs: attributes that every rule has, such as `visibility` and `testonly`.
     """

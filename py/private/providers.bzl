@@ -26,7 +26,7 @@ PyImageLayersInfo = provider(
     doc = "The layers of an image, and where in it its programs are.",
     fields = {
         "launchers": "dict: name of a binary to the path of its launcher in the image",
-        "layers": "list of structs: `blob` (File), `metadata` (File: JSON with digest, diff_id, size and media type), `media_type` (string); the lowest layer first",
+        "layers": "list of structs: `blob` (File), `metadata` (File: JSON with digest, diff_id, size, and media type), `media_type` (string); the lowest layer first",
     },
 )
 
@@ -56,7 +56,7 @@ PyLayerBlobInfo = provider(
     fields = {
         "blob": "File: the compressed archive",
         "media_type": "string: OCI's, by the compression",
-        "metadata": "File: JSON with digest, diff_id, size and media type",
+        "metadata": "File: JSON with digest, diff_id, size, and media type",
         "name": "string: the package or group that it holds",
         "sources": "File: the arguments that name its sources, a line each",
     },

@@ -148,7 +148,7 @@ const IMAGE: &[Row] = &[
     Row::new(
         "metadata",
         "FILE",
-        "What `pylayer layer --metadata` wrote of the layer of the --sources before it: one that is \
+        "What `pylayer layer --metadata` wrote about the layer of the --sources before it: one that is \
          far larger than all others with metadata is worth a warning",
         |partial, flag, path| {
             let request = &mut partial.request;

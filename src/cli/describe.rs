@@ -41,7 +41,7 @@ pub(super) fn root() -> Command {
             Arg::new("persistent_worker")
                 .long("persistent_worker")
                 .action(ArgAction::SetTrue)
-                .help("Answers Bazel's work requests on standard input, until it ends"),
+                .help("Answers Bazel's work requests from standard input until that ends"),
         )
 }
 

@@ -27,7 +27,8 @@ pub struct Startup {
         long,
         value_name = "N",
         value_parser = OsStringValueParser::new().try_map(|value| jobs(&value)),
-        help = "Compression threads of the process [default: number of CPUs]"
+        help = "Compression threads of the process; one more serves new requests while all of these are \
+                at work for large ones [default: number of CPUs]"
     )]
     pub jobs: NonZeroUsize,
     /// Where the cache is.
@@ -70,13 +71,13 @@ pub struct Startup {
                 verbosity log everything [default: warn]"
     )]
     pub log: LevelFilter,
-    /// The file of a trace, in which `%p` stands for the process's number.
+    /// The file of a trace, in which `%p` stands for the process ID.
     #[arg(
         long,
         value_name = "FILE",
         value_hint = clap::ValueHint::FilePath,
-        help = "Writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name is the \
-                process's number"
+        help = "Writes a trace for chrome://tracing or ui.perfetto.dev; %p in the name \
+                stands for the process ID"
     )]
     pub trace: Option<PathBuf>,
 }

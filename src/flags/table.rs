@@ -157,7 +157,8 @@ impl<R> Table<R> {
     pub fn command(&self) -> Command {
         let usage = format!("pylayer {} {}", self.name, self.usage);
         let command = Command::new(self.name).about(self.about).override_usage(usage);
-        self.sections.iter().fold(command.after_help(self.notes), |command, (heading, flags)| {
+        let command = if self.notes.is_empty() { command } else { command.after_help(self.notes) };
+        self.sections.iter().fold(command, |command, (heading, flags)| {
             command.args(flags.iter().map(|flag| flag.arg().help_heading(*heading)))
         })
     }

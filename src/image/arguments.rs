@@ -10,6 +10,7 @@ use crate::oci::Platform;
 /// Makes an OCI image layout of layers, for skopeo, podman, crane, and umoci
 #[derive(Debug, Parser)]
 #[command(
+    override_usage = "pylayer image --output=DIR [OPTIONS]",
     after_help = "The base image's config is kept and added to. The same input gives the same bytes."
 )]
 pub struct ImageArguments {
@@ -22,10 +23,11 @@ pub struct ImageArguments {
     #[arg(long, value_name = "DIR")]
     pub(super) base: Option<OsString>,
     /// The program, then its first arguments, each with the flag; the base's command is dropped.
-    /// A single empty one: the image has none
+    /// A single empty one means that the image has no entry point
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(super) entrypoint: Vec<String>,
-    /// The program's further arguments, each with the flag. A single empty one: there are none
+    /// The program's further arguments, each with the flag. A single empty one means that
+    /// there are none
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(super) cmd: Vec<String>,
     /// A variable of the environment, in place of the base's
@@ -34,13 +36,13 @@ pub struct ImageArguments {
     /// The user that the program runs as: a name or number, and a group's after a colon
     #[arg(long, value_name = "USER[:GROUP]")]
     pub(super) user: Option<String>,
-    /// Where the program starts
+    /// The directory that the program starts in
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub(super) workdir: Option<String>,
-    /// Something to say of the image
+    /// A label of the image, in place of the base's
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(super) label: Vec<(String, String)>,
-    /// A port that the program listens at [protocol: tcp]
+    /// A port that the program listens on [protocol: tcp]
     #[arg(long, value_name = "PORT[/PROTOCOL]", value_parser = port)]
     pub(super) exposed_port: Vec<String>,
     /// A folder that is each container's own
@@ -85,8 +87,8 @@ impl Args for Placed {
         };
         command.arg(flag("layer", "A layer, above the base's and those named before")).arg(flag(
             "metadata",
-            "What `pylayer layer --metadata` wrote of a layer, which then is not read: after \
-                 its --layer, or one for each layer, in the same order",
+            "What `pylayer layer --metadata` wrote about a layer, which is then not read: \
+             after its --layer, or one for each layer, in the same order",
         ))
     }
 

@@ -194,7 +194,7 @@ const OF_SOURCES: &[Row] = &[
     Row::new(
         "mode",
         "OCTAL|keep",
-        "Permission bits, or `keep`: 0755 for what its owner may execute, else 0644",
+        "Permission bits, or `keep`: 0755 for a file that its owner may execute, 0644 for others",
         |request, flag, value| {
             let mode = mode(text(flag, &value)?)?;
             once(&mut request.last(flag, &value)?.mode, flag, mode)

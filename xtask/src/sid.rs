@@ -4,6 +4,7 @@
 //! in the user's cache folder, and Bazel is run in it, with this machine's folders at their own
 //! places. A person with bazelisk and a network never gets here.
 
+mod programs;
 mod remote;
 
 use std::fs::{self, File, TryLockError};
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::{install, ui};
 
+pub(crate) use programs::programs;
 pub use remote::Remote;
 
 const MAKE: &str = include_str!("sid/make.sh");
@@ -94,11 +96,7 @@ fn in_root() -> Result<PathBuf> {
     let [make, enter, bazel] = ["make.sh", "enter.sh", "bazel"].map(|name| folder.join(name));
     write(&make, MAKE)?;
     write(&enter, ENTER)?;
-    let quote = |path: &Path| format!("'{}'", path.display());
-    write(
-        &bazel,
-        &format!("#!/bin/sh\nexec sh {} {} bazel \"$@\"\n", quote(&enter), quote(&root)),
-    )?;
+    write(&bazel, &launcher(&enter, &root, "bazel"))?;
     if is_fresh(&root) && is_recent(&bazel) {
         return Ok(bazel);
     }
@@ -123,6 +121,11 @@ fn in_root() -> Result<PathBuf> {
         root.display(),
         bazel.display()
     )))
+}
+
+/// A script that runs a program of the root.
+fn launcher(enter: &Path, root: &Path, program: &str) -> String {
+    format!("#!/bin/sh\nexec sh '{}' '{}' {program} \"$@\"\n", enter.display(), root.display())
 }
 
 /// Waits until no other process makes the root, or looks at it.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: all that CI checks, step by step.
 
+use std::iter;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::docs;
 use crate::fuzz;
 use crate::install::{self, Need};
 use crate::project::Project;
-use crate::shell::{self, Result, failure};
+use crate::shell::{self, Context as _, Result, failure};
 use crate::sid;
 use crate::table::{Align, Table};
 use crate::ui;
@@ -101,8 +102,15 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "images",
-        what: "images of many kinds, made by Bazel with the release worker",
-        needs: &[install::CC, install::PYTHON, install::PIP, install::ZSTD],
+        what: "images of many kinds, made by Bazel with the release worker; registries take them",
+        needs: &[
+            install::CC,
+            install::PYTHON,
+            install::PIP,
+            install::DOCKER_REGISTRY,
+            install::SKOPEO,
+            install::ZSTD,
+        ],
         run: images,
     },
     Step {
@@ -258,14 +266,34 @@ fn images(project: &Project) -> Result<()> {
     let mut python = Command::new("python3");
     python.arg("py/tests/e2e/run.py").current_dir(&project.root).env("PYLAYER_BINARY", worker);
     python.env("BAZEL", sid::bazel()?);
-    shell::run(&mut python)
+    shell::run(&mut python)?;
+    clients(project)
+}
+
+/// What pushes images and is no package of Debian stable.
+fn clients(project: &Project) -> Result<()> {
+    const CLIENTS: [&str; 2] = ["crane", "oras"];
+    let mut tests = project.cargo(&["test", "--locked", "--test=black_box", "registry::"]);
+    tests.args(["--", "--ignored"]);
+    if CLIENTS.iter().any(|name| shell::which(name).is_none()) {
+        if !sid::is_used()? {
+            ui::say("skipped: crane or oras is not on PATH, and there is no root of Debian sid");
+            return Ok(());
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = iter::once(sid::programs(&CLIENTS)?).chain(std::env::split_paths(&path));
+        tests.env("PATH", std::env::join_paths(folders).context("PATH")?);
+    }
+    shell::run(&mut tests)
 }
 
 /// Runs the tests that take minutes.
 pub(crate) fn soak(project: &Project) -> Result<()> {
     install::all(&[install::CC, install::UTIL_LINUX, install::ZSTD])?;
     let mut tests = project.cargo(&["test", "--release", "--locked", "--test=black_box"]);
-    shell::run(tests.args(["--", "--ignored", "--nocapture"]))
+    tests.args(["--", "--ignored", "--nocapture"]);
+    // Those need more programs, and belong to `images`.
+    shell::run(tests.arg("--skip=registry::"))
 }
 
 fn bazel(project: &Project) -> Result<()> {
