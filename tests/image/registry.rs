@@ -38,7 +38,7 @@ fn crane_and_oras_push_pull_and_validate() {
     // crane validates gzip layers alone.
     let made = image(&folder, "gzip", &["--layer=a", "--env=A=1"]);
     let digest = made.index["manifests"][0]["digest"].as_str().unwrap();
-    let registry = Registry::start(&folder).unwrap();
+    let registry = Registry::start(folder.path()).unwrap();
     let name = |client: &str| format!("{}/{client}:1", registry.address);
     let client = |program: &str, arguments: &[&str]| {
         let run = Run::of(Command::new(program).args(arguments).current_dir(folder.path()));

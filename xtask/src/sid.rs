@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use crate::shell::{self, Context as _, Result, failure};
 use crate::{install, ui};
 
+pub use programs::install;
 pub(crate) use programs::programs;
 pub use remote::Remote;
 
@@ -53,23 +54,6 @@ pub(crate) fn is_used() -> Result<bool> {
 /// Where that root is.
 pub(crate) fn root() -> Result<PathBuf> {
     Ok(cache()?.join("pylayer-sid/root"))
-}
-
-/// Installs programs that have Debian's names of them, where Bazel runs in a root of Debian sid.
-/// Elsewhere they have to be there.
-pub fn install(programs: &[&str]) -> Result<()> {
-    if !is_used()? {
-        return Ok(());
-    }
-    let script = "for name; do
-            command -v \"$name\" >/dev/null && continue
-            apt-get update -q && DEBIAN_FRONTEND=noninteractive \
-                apt-get install --yes --quiet --no-install-recommends \"$@\"
-            exit
-        done";
-    let mut command = Command::new("sh");
-    command.arg(cache()?.join("pylayer-sid/enter.sh")).arg(root()?);
-    shell::run(command.args(["sh", "-c", script, "sh"]).args(programs))
 }
 
 fn is_recent(program: &PathBuf) -> bool {

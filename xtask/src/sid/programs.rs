@@ -7,21 +7,31 @@ use std::process::Command;
 use crate::shell::{self, Context as _, Result};
 use crate::ui;
 
-/// Installs the packages of these names; gives the folder with a script for the program of each,
-/// which runs it in the root.
-pub(crate) fn programs(names: &[&str]) -> Result<PathBuf> {
+/// Installs programs, each from the package of its name, where Bazel runs in a root of Debian sid.
+/// Elsewhere they have to be there.
+pub fn install(names: &[&str]) -> Result<()> {
+    if !super::is_used()? {
+        return Ok(());
+    }
     super::bazel()?;
+    let (folder, root) = (super::cache()?.join("pylayer-sid"), super::root()?);
+    let _lock = super::lock(&folder.join("lock"))?;
+    if names.iter().all(|name| root.join("usr/bin").join(name).exists()) {
+        return Ok(());
+    }
+    ui::say(format_args!("install {} in the root of Debian sid", names.join(", ")));
+    let apt = "apt-get update -q && apt-get install --yes --quiet --no-install-recommends \"$@\"";
+    let mut command = Command::new("sh");
+    command.arg(folder.join("enter.sh")).arg(root).args(["sh", "-ec", apt, "apt"]).args(names);
+    shell::run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Installs programs in the root of Debian sid, which has to be there; gives a folder with a script
+/// for each that runs it there.
+pub(crate) fn programs(names: &[&str]) -> Result<PathBuf> {
+    install(names)?;
     let folder = super::cache()?.join("pylayer-sid");
     let (enter, root, bin) = (folder.join("enter.sh"), super::root()?, folder.join("bin"));
-    let _lock = super::lock(&folder.join("lock"))?;
-    if names.iter().any(|name| !root.join("usr/bin").join(name).exists()) {
-        ui::say(format_args!("install {} in the root of Debian sid", names.join(", ")));
-        let apt =
-            "apt-get update -q && apt-get install --yes --quiet --no-install-recommends \"$@\"";
-        let mut command = Command::new("sh");
-        command.args([&enter, &root]).args(["sh", "-ec", apt, "apt"]).args(names);
-        shell::run(command.env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
     fs::create_dir_all(&bin).context(bin.display())?;
     for name in names {
         // By its path: the folder is on PATH, and also in the root.
