@@ -58,16 +58,20 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
     section(&cold, &changed, page);
     drop(bazel);
 
-    // What is left to download is all, what was asked for (Bazel's default since 7.0), or nothing.
-    for (name, files) in [
-        ("all", "all files copied"),
-        ("toplevel", "the layers copied"),
-        ("minimal", "no file copied"),
+    // Bazel downloads all, what was asked for (its default since 7.0), or nothing. The last time its
+    // server has built before.
+    let other = |name: &str| Bazel::new(&workspace, &output.join(name), worker);
+    let minimal = other("minimal")?;
+    for (files, download, server) in [
+        ("all files copied", "all", &other("all")?),
+        ("the layers copied", "toplevel", &other("toplevel")?),
+        ("no file copied", "minimal", &minimal),
+        ("no file copied, server warm", "minimal", &minimal),
     ] {
         ui::heading(format_args!("another machine, with the remote cache: {files}"));
-        let other = Bazel::new(&workspace, &output.join(name), worker)?;
-        let download = format!("--remote_download_outputs={name}");
-        let (said, warm_cpu) = cost(&other, &[&cache, images::UNCHECKED, &download])?;
+        server.clean()?;
+        let download = format!("--remote_download_outputs={download}");
+        let (said, warm_cpu) = cost(server, &[&cache, images::UNCHECKED, &download])?;
         // "INFO: 247 processes: 180 remote cache hit, 67 internal."
         let ran = said.lines().find(|line| line.contains(" processes: "));
         if !ran.is_some_and(|ran| ran.contains(" remote cache hit, ") && !ran.contains("worker")) {
