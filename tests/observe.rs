@@ -110,10 +110,11 @@ fn a_terminal_is_shown_how_far_long_work_is() {
     let folder = Folder::new();
     let endless = std::fs::File::create(folder.path().join("endless")).unwrap();
     endless.set_len(1 << 40).unwrap();
-    // `script` gives the command a terminal.
+    // `script` gives the command a terminal, and its end is the command's, also where whoever runs
+    // the tests ignores SIGHUP.
     let mut child = Command::new("script")
         .args(["--quiet", "--flush", "--return", "--command"])
-        .arg(format!("exec {PYLAYER} inspect endless"))
+        .arg(format!("exec env --default-signal=HUP {PYLAYER} inspect endless"))
         .arg("/dev/null")
         .current_dir(folder.path())
         .stdin(Stdio::null())
