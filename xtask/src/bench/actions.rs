@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use prost::Message as _;
 use worker_protocol::messages::{Input, WorkRequest};
@@ -33,7 +32,7 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
     // Neither this build nor those that it is compared with have Bazel report what it does.
     ui::heading("all images from nothing, without a remote cache");
     let alone = Bazel::new(&workspace, &output.join("alone"), worker)?;
-    let (_, cold_cpu) = cost(&alone, &[images::UNCHECKED])?;
+    let (_, cold_cpu) = images::cost(&alone, IMAGES, &[images::UNCHECKED])?;
     drop(alone);
 
     let remote = Remote::start()?;
@@ -71,7 +70,8 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
         ui::heading(format_args!("another machine, with the remote cache: {files}"));
         server.clean()?;
         let download = format!("--remote_download_outputs={download}");
-        let (said, warm_cpu) = cost(server, &[&cache, images::UNCHECKED, &download])?;
+        let (said, warm_cpu) =
+            images::cost(server, IMAGES, &[&cache, images::UNCHECKED, &download])?;
         // "INFO: 247 processes: 180 remote cache hit, 67 internal."
         let ran = said.lines().find(|line| line.contains(" processes: "));
         if !ran.is_some_and(|ran| ran.contains(" remote cache hit, ") && !ran.contains("worker")) {
@@ -86,15 +86,6 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
         page.target(&case, share, 0.05, Unit::Ratio);
     }
     Ok(())
-}
-
-/// What Bazel says of a build of all images, and its CPU time after analysis.
-fn cost(bazel: &Bazel, options: &[&str]) -> Result<(String, Duration)> {
-    images::cost(bazel, IMAGES, options, || {
-        let output = shell::output(bazel.building("build").arg(IMAGES).args(options))?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(said) } else { Err(failure(said)) }
-    })
 }
 
 fn is_hit(action: &Action) -> bool {

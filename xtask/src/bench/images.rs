@@ -10,7 +10,7 @@ use super::page::{Page, Unit};
 use super::{median, ratio};
 use crate::bazel::Bazel;
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result};
+use crate::shell::{self, Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::Table;
 use crate::wheels::{self, Package};
@@ -131,24 +131,23 @@ fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -
     Ok(Side { wall, cpu })
 }
 
-/// The CPU time of a build after its analysis, by the server and the workers that it started, which
-/// have ended after it.
-pub(super) fn cost<T>(
-    bazel: &Bazel,
-    target: &str,
-    options: &[&str],
-    build: impl FnOnce() -> Result<T>,
-) -> Result<(T, Duration)> {
+/// What Bazel says of a build, and the build's CPU time after its analysis: the server's and that of
+/// the workers that it started, which have ended after it.
+pub(super) fn cost(bazel: &Bazel, target: &str, options: &[&str]) -> Result<(String, Duration)> {
     shell::run(bazel.building("build").args(["--nobuild", target]).args(options))?;
     let server = shell::capture(bazel.command("info").arg("server_pid"))?;
     let server = server.trim().to_owned();
     let before = cpu(&server)?;
-    let build = build()?;
+    let output = shell::output(bazel.building("build").arg(target).args(options))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        return Err(failure(said));
+    }
     // Workers count once they have ended.
     shell::run(
         bazel.building("build").args(["//:none", "--worker_quit_after_build"]).args(options),
     )?;
-    Ok((build, cpu(&server)?.saturating_sub(before)))
+    Ok((said, cpu(&server)?.saturating_sub(before)))
 }
 
 /// The CPU time of a process and of its children that have ended.
