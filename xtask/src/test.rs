@@ -1,8 +1,10 @@
 //! `cargo xtask test`: all that CI checks, step by step.
 
+mod lanes;
+
 use std::iter;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bazel::Bazel;
 use crate::crates;
@@ -25,8 +27,8 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-/// In this order: what fails soonest, first.
-const STEPS: &[Step] = &[
+/// Steps of cargo, what fails soonest first.
+const CARGO: &[Step] = &[
     Step { name: "fmt", what: "Rust is formatted", needs: &[], run: fmt },
     Step { name: "clippy", what: "clippy has no complaint", needs: &[install::CC], run: clippy },
     Step { name: "doc", what: "the documentation builds", needs: &[install::CC], run: doc },
@@ -83,12 +85,6 @@ const STEPS: &[Step] = &[
         run: workflows,
     },
     Step {
-        name: "rules",
-        what: "Bazel's tests of the rules",
-        needs: &[install::CC, install::PYTHON],
-        run: rules,
-    },
-    Step {
         name: "rule-sources",
         what: "the rules' sources and their documentation agree",
         needs: &[install::PYTHON],
@@ -99,6 +95,22 @@ const STEPS: &[Step] = &[
         what: "reference pages match the sources, and the site builds",
         needs: &[install::CC, install::PIP],
         run: docs::check,
+    },
+    Step {
+        name: "dist",
+        what: "a release's files serve users without Rust, and users of another processor",
+        needs: &[install::CC, install::GIT, install::PYTHON, install::PIP, install::UTIL_LINUX],
+        run: dist::check::run,
+    },
+];
+
+/// Steps of Bazel, and of what Bazel's builds leave.
+const BAZEL: &[Step] = &[
+    Step {
+        name: "rules",
+        what: "Bazel's tests of the rules",
+        needs: &[install::CC, install::PYTHON],
+        run: rules,
     },
     Step {
         name: "images",
@@ -140,12 +152,6 @@ const STEPS: &[Step] = &[
         needs: &[install::CC, install::PYTHON, install::PIP, install::UTIL_LINUX],
         run: remote,
     },
-    Step {
-        name: "dist",
-        what: "a release's files serve users without Rust, and users of another processor",
-        needs: &[install::CC, install::GIT, install::PYTHON, install::PIP, install::UTIL_LINUX],
-        run: dist::check::run,
-    },
 ];
 
 /// What is run only if it is named: its tool takes minutes to compile.
@@ -158,7 +164,7 @@ const ON_DEMAND: &[Step] = &[Step {
 
 /// Names the steps.
 pub(crate) fn list() {
-    for step in STEPS {
+    for step in CARGO.iter().chain(BAZEL) {
         ui::print(format_args!("{:<12}  {}\n", step.name, step.what));
     }
     for step in ON_DEMAND {
@@ -166,35 +172,37 @@ pub(crate) fn list() {
     }
 }
 
-/// Runs the steps that are named, or all; the first that fails is the last.
+/// Runs the steps that are named, in their order, until one fails; or all, in two lanes.
 pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
-    let known = || STEPS.iter().chain(ON_DEMAND);
+    let known = || [CARGO, BAZEL, ON_DEMAND].into_iter().flatten();
     if let Some(unknown) = names.iter().find(|name| known().all(|step| step.name != **name)) {
         return Err(failure(format!(
             "there is no step `{unknown}`; `cargo xtask test --list` lists them"
         )));
     }
     let is_chosen = |step: &&Step| names.iter().any(|name| name == step.name);
-    let steps: Vec<&Step> =
-        if names.is_empty() { STEPS.iter().collect() } else { known().filter(is_chosen).collect() };
+    let steps: Vec<&Step> = if names.is_empty() {
+        CARGO.iter().chain(BAZEL).collect()
+    } else {
+        known().filter(is_chosen).collect()
+    };
     let needs: Vec<Need> = steps.iter().flat_map(|step| step.needs).copied().collect();
     install::all(&needs)?;
 
-    let mut table = Table::new(&[("Step", Align::Left), ("Time", Align::Right)]);
-    let mut total = Duration::ZERO;
-    for step in steps {
-        ui::heading(format_args!("{}: {}", step.name, step.what));
-        let start = Instant::now();
-        let result = (step.run)(project);
-        let time = start.elapsed();
-        result.map_err(|error| {
-            failure(format!("step {} after {}: {error}", step.name, ui::seconds(time)))
-        })?;
-        ui::done(format_args!("{}: {}", step.name, ui::seconds(time)));
-        table.row(vec![step.name.to_owned(), ui::seconds(time)]);
-        total += time;
+    let start = Instant::now();
+    let times = if names.is_empty() {
+        lanes::two(project, CARGO, BAZEL)?
+    } else {
+        steps.iter().map(|step| lanes::run(project, step)).collect::<Result<_>>()?
+    };
+    if let [_] = *times {
+        return Ok(());
     }
-    table.row(vec!["all".to_owned(), ui::seconds(total)]);
+    let mut table = Table::new(&[("Step", Align::Left), ("Time", Align::Right)]);
+    for (name, time) in times {
+        table.row(vec![name.to_owned(), ui::seconds(time)]);
+    }
+    table.row(vec!["all".to_owned(), ui::seconds(start.elapsed())]);
     ui::print(format_args!("\n{table}"));
     Ok(())
 }
@@ -226,7 +234,12 @@ fn deny(project: &Project) -> Result<()> {
 }
 
 fn rust(project: &Project) -> Result<()> {
-    shell::run(&mut project.cargo(&["test", "--workspace", "--all-features", "--locked"]))
+    shell::run(&mut tests(project))
+}
+
+/// Tests, all with the same features: others would have cargo replace the worker that is tested.
+fn tests(project: &Project) -> Command {
+    project.cargo(&["test", "--workspace", "--all-features", "--locked"])
 }
 
 fn buildifier(project: &Project) -> Result<()> {
@@ -273,8 +286,8 @@ fn images(project: &Project) -> Result<()> {
 /// What pushes images and is no package of Debian stable.
 fn clients(project: &Project) -> Result<()> {
     const CLIENTS: [&str; 2] = ["crane", "oras"];
-    let mut tests = project.cargo(&["test", "--locked", "--test=black_box", "registry::"]);
-    tests.args(["--", "--ignored"]);
+    let mut tests = tests(project);
+    tests.args(["--test=black_box", "registry::", "--", "--ignored"]);
     if CLIENTS.iter().any(|name| shell::which(name).is_none()) {
         if !sid::is_used()? {
             ui::say("skipped: crane or oras is not on PATH, and there is no root of Debian sid");
@@ -298,8 +311,8 @@ pub(crate) fn soak(project: &Project) -> Result<()> {
 
 fn bazel(project: &Project) -> Result<()> {
     let worker = project.worker()?;
-    let mut tests = project.cargo(&["test", "--locked", "--test=bazel"]);
-    tests.args(["--", "--ignored", "--test-threads=1", "--skip=remote::"]);
+    let mut tests = tests(project);
+    tests.args(["--test=bazel", "--", "--ignored", "--test-threads=1", "--skip=remote::"]);
     shell::run(tests.env("PYLAYER_BINARY", worker))
 }
 
@@ -309,6 +322,7 @@ fn remote(project: &Project) -> Result<()> {
         ui::say("skipped: the servers run in a root of Debian sid, and Bazel is on PATH here");
         return Ok(());
     }
-    let mut tests = project.cargo(&["test", "--locked", "--test=bazel", "remote::"]);
-    shell::run(tests.args(["--", "--ignored", "--test-threads=1"]).env("PYLAYER_BINARY", worker))
+    let mut tests = tests(project);
+    tests.args(["--test=bazel", "remote::", "--", "--ignored", "--test-threads=1"]);
+    shell::run(tests.env("PYLAYER_BINARY", worker))
 }
