@@ -5,9 +5,9 @@
 //! to the request that has been served least, so that a small one does not queue behind large
 //! ones, and now and then to the oldest, so that a large one does not starve. While all threads
 //! are at work for large requests, one more thread and one more buffer serve requests that have
-//! just begun, and large ones get no further buffers, for their own threads would take processors
-//! from that. Nobody waits for a buffer while holding one. Idle threads sleep; after a quiet while
-//! they give memory back.
+//! just begun. Meanwhile large ones get no further buffers, and all threads but one leave their
+//! work, for the new request's own thread needs a processor. Nobody waits for a buffer while
+//! holding one. Idle threads sleep; after a quiet while they give memory back.
 
 mod buffers;
 #[cfg(test)]
@@ -63,8 +63,8 @@ struct State {
     leased: usize,
     /// Threads that are at work for requests that are not new.
     on_large: usize,
-    /// Threads that are at work for requests that are new.
-    on_new: usize,
+    /// The new requests that threads are at work for, one a thread.
+    on_new: Vec<u64>,
     served: u64,
     closed: bool,
 }
@@ -89,12 +89,22 @@ struct Lessee {
 }
 
 impl State {
-    fn on_large(&mut self) -> &mut usize {
-        &mut self.on_large
+    /// Counts a thread that is at work for a request.
+    fn begin(&mut self, owner: &Owner, is_new: bool) {
+        if is_new {
+            self.on_new.push(owner.number);
+        } else {
+            self.on_large += 1;
+        }
     }
 
-    fn on_new(&mut self) -> &mut usize {
-        &mut self.on_new
+    /// Counts it no more.
+    fn end(&mut self, owner: &Owner, was_new: bool) {
+        if !was_new {
+            self.on_large -= 1;
+        } else if let Some(at) = self.on_new.iter().position(|number| *number == owner.number) {
+            self.on_new.swap_remove(at);
+        }
     }
 }
 
@@ -165,22 +175,25 @@ impl Shared {
         while !state.closed {
             if let Some(next) = self.next(&mut state, role) {
                 let Job { owner, run } = state.waiting.swap_remove(next);
-                let busy = if self.is_new(&owner) { State::on_new } else { State::on_large };
-                *busy(&mut state) += 1;
+                let is_new = self.is_new(&owner);
+                state.begin(&owner, is_new);
                 self.call_spare(&state);
                 drop(state);
                 owner.served.fetch_add(1, Ordering::Relaxed);
                 run();
                 used = true;
                 state = lock(&self.state);
-                *busy(&mut state) -= 1;
-                // Those that were held back may have buffers now.
+                state.end(&owner, is_new);
+                // Those that were held back may have buffers now, and a thread.
                 self.grant(&mut state);
+                if !state.waiting.is_empty() {
+                    self.work.notify_one();
+                }
             } else if used {
                 let (guard, waited) =
                     work.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
                 state = guard;
-                if waited.timed_out() && (role == Role::Spare || state.waiting.is_empty()) {
+                if waited.timed_out() {
                     used = false;
                     // The buffers are those of the others.
                     let idle = match role {
@@ -204,9 +217,12 @@ impl Shared {
             let is_called = state.on_large == self.jobs;
             return is_called.then(|| self.first_new(&state.waiting, |job| &job.owner)).flatten();
         }
-        let next = self.choose(state, state.waiting.iter().map(|job| &*job.owner));
-        state.served += u64::from(next.is_some());
-        next
+        let next = self.choose(state, state.waiting.iter().map(|job| &*job.owner))?;
+        if self.is_held_back(state, &state.waiting[next].owner) {
+            return self.first_new(&state.waiting, |job| &job.owner);
+        }
+        state.served += 1;
+        Some(next)
     }
 
     /// Whether a request has had no more than one round of the pool's work.
@@ -241,12 +257,13 @@ impl Shared {
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
-    /// Whether a request gets no more buffers for now: all threads but the spare one are at work for
-    /// large requests like it, and there is work of a new one.
+    /// Whether a request gets no thread and no buffer more for now: new ones are served, and all
+    /// threads but one, for which their own threads leave room, are at work for large ones like it.
     fn is_held_back(&self, state: &State, owner: &Owner) -> bool {
         !self.is_new(owner)
-            && state.on_large == self.jobs
-            && (state.on_new > 0 || self.first_new(&state.waiting, |job| &job.owner).is_some())
+            && state.on_large >= (self.jobs - 1).max(1)
+            && (state.on_new.iter().any(|number| *number != owner.number)
+                || self.first_new(&state.waiting, |job| &job.owner).is_some())
     }
 
     /// Buffers that nobody holds, if there are any or new ones can be had for a request.

@@ -278,12 +278,13 @@ pub(super) fn make_room(root: &Path, limit: u64, stored: u64, impatient: bool) -
     Some(taken)
 }
 
-/// Adds to the counters. They are for people: a count lost in a crash is no loss.
+/// Adds to the counters, unless another process does. They are for people: a count that is lost is no
+/// loss.
 pub(super) fn count(root: &Path, counts: [(&str, u64); 2]) {
     if counts.iter().all(|(_, more)| *more == 0) {
         return;
     }
-    let Ok(Some(_lock)) = directory::try_lock(&root.join("locks").join("counters")) else {
+    let Ok(Some(_lock)) = directory::try_lock_file(&root.join("hits")) else {
         return;
     };
     for (name, more) in counts {

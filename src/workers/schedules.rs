@@ -13,6 +13,22 @@ fn turn(pool: &WorkerPool) -> Turn {
     pool.turn(Waiter::default())
 }
 
+/// What work waits behind until it is opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<Mutex<bool>>, Waiter);
+
+impl Gate {
+    fn work(&self) -> impl FnOnce(&mut BufferLease) -> Result<()> + Send + use<> {
+        let Self(open, opened) = self.clone();
+        move |_| opened.wait_for(|| lock(&open).then_some(()))
+    }
+
+    fn open(&self) {
+        *lock(&self.0) = true;
+        self.1.wake();
+    }
+}
+
 #[test]
 fn work_is_done_and_a_panic_costs_its_own_ticket() {
     explore(|| {
@@ -123,11 +139,8 @@ fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
         let pool = pool(1);
         let (large, new) = (turn(&pool), turn(&pool));
         large.owner.served.store(1000, Ordering::Relaxed);
-        let gate = Arc::new(Mutex::new(false));
-        let opened = Waiter::default();
-        let (open, wait) = (gate.clone(), opened.clone());
-        let held = large
-            .submit(large.lease().unwrap(), move |_| wait.wait_for(|| lock(&open).then_some(())));
+        let gate = Gate::default();
+        let held = large.submit(large.lease().unwrap(), gate.work());
         let more: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
         // The only regular thread is at work until this is done.
         while lock(&pool.0.state).on_large == 0 {
@@ -135,8 +148,7 @@ fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
         }
         let done = new.submit(new.lease().unwrap(), |_| Ok(()));
         drop(new.wait(&done).unwrap());
-        *lock(&gate) = true;
-        opened.wake();
+        gate.open();
         drop(large.wait(&held).unwrap());
         drop(more);
     });
@@ -148,28 +160,52 @@ fn large_requests_get_no_further_buffers_while_a_new_one_is_served() {
         let pool = pool(1);
         let (large, new) = (turn(&pool), turn(&pool));
         large.owner.served.store(1000, Ordering::Relaxed);
-        let gates = [(); 2].map(|()| (Arc::new(Mutex::new(false)), Waiter::default()));
-        let behind = |(gate, opened): &(Arc<Mutex<bool>>, Waiter)| {
-            let (gate, opened) = (gate.clone(), opened.clone());
-            move |_: &mut BufferLease| opened.wait_for(|| lock(&gate).then_some(()))
-        };
-        let open = |(gate, opened): &(Arc<Mutex<bool>>, Waiter)| {
-            *lock(gate) = true;
-            opened.wake();
-        };
-        let held = large.submit(large.lease().unwrap(), behind(&gates[0]));
+        let gates = [(); 2].map(|()| Gate::default());
+        let held = large.submit(large.lease().unwrap(), gates[0].work());
         while lock(&pool.0.state).on_large == 0 {
             thread::yield_now();
         }
         assert!(large.try_lease().is_some(), "nobody else wants one");
-        let served = new.submit(new.lease().unwrap(), behind(&gates[1]));
+        let served = new.submit(new.lease().unwrap(), gates[1].work());
         assert!(large.try_lease().is_none());
         let further = thread::spawn(move || large.lease().map(|lease| (large, lease)));
-        open(&gates[1]);
+        gates[1].open();
         drop(new.wait(&served).unwrap());
         let (large, _further) = further.join().unwrap().unwrap();
-        open(&gates[0]);
+        gates[0].open();
         drop(large.wait(&held).unwrap());
+    });
+}
+
+#[test]
+fn a_thread_that_has_done_work_of_a_large_request_is_there_for_a_new_one() {
+    explore(|| {
+        let pool = pool(2);
+        let (large, new) = (turn(&pool), turn(&pool));
+        large.owner.served.store(1000, Ordering::Relaxed);
+        let gates = [(); 4].map(|()| Gate::default());
+        let mut held =
+            gates[..3].iter().map(|gate| large.submit(large.lease().unwrap(), gate.work()));
+        let held = [held.next(), held.next(), held.next()].map(Option::unwrap);
+        while lock(&pool.0.state).on_large < 2 {
+            thread::yield_now();
+        }
+        // The spare thread's.
+        let first = new.submit(new.lease().unwrap(), gates[3].work());
+        while lock(&pool.0.state).on_new.is_empty() {
+            thread::yield_now();
+        }
+        gates[0].open();
+        drop(large.wait(&held[0]).unwrap());
+        let second = new.submit(new.lease().unwrap(), |_| Ok(()));
+        drop(new.wait(&second).unwrap());
+        for gate in &gates {
+            gate.open();
+        }
+        drop(new.wait(&first).unwrap());
+        for held in &held[1..] {
+            drop(large.wait(held).unwrap());
+        }
     });
 }
 

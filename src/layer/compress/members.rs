@@ -1,6 +1,7 @@
 //! From some of a layer's bytes to members: one for each part, each by itself.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use super::stream::StreamVerifier;
 use super::{Compression, Compressor};
@@ -16,11 +17,52 @@ pub struct Part {
     pub stream: Option<Stream>,
 }
 
+/// The longest member, in bytes before compression, that a thread remembers, and how many.
+const REMEMBERED: (usize, usize) = (4 << 10, 4);
+
 /// A thread's tools, kept from one buffer to the next.
 #[derive(Default)]
 struct Tools {
     compressor: Option<Compressor>,
     verifier: Option<StreamVerifier>,
+    remembered: Remembered,
+}
+
+/// Small members, the last used first. Each layer ends with the same one, and many begin with one
+/// that the layer before began with; to set up a compressor takes longer than to compress them.
+#[derive(Default)]
+struct Remembered(VecDeque<(Compression, Box<[u8]>, Box<[u8]>)>);
+
+impl Remembered {
+    /// Puts the member of these bytes at the start of `output`, which has room for it; gives its
+    /// length.
+    fn compress(
+        &mut self,
+        compressor: &mut Compressor,
+        content: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize> {
+        let (longest, most) = REMEMBERED;
+        if content.len() > longest {
+            return compressor.compress(content, output);
+        }
+        let compression = compressor.compression();
+        let found = self.0.iter().position(|(by, from, member)| {
+            (*by, &**from) == (compression, content) && member.len() <= output.len()
+        });
+        let found = found.and_then(|at| self.0.remove(at));
+        let entry = if let Some(entry) = found {
+            output[..entry.2.len()].copy_from_slice(&entry.2);
+            entry
+        } else {
+            let length = compressor.compress(content, output)?;
+            self.0.truncate(most - 1);
+            (compression, content.into(), output[..length].into())
+        };
+        let length = entry.2.len();
+        self.0.push_front(entry);
+        Ok(length)
+    }
 }
 
 thread_local! {
@@ -42,7 +84,7 @@ pub fn compress(
     output: &mut [u8],
 ) -> Result<Vec<(usize, usize)>> {
     TOOLS.with_borrow_mut(|tools| {
-        let Tools { compressor, verifier } = tools;
+        let Tools { compressor, verifier, remembered } = tools;
         if compressor.as_ref().is_none_or(|last| last.compression() != compression) {
             *compressor = Compressor::new(compression)?;
         }
@@ -55,7 +97,7 @@ pub fn compress(
                 .and_then(|stream| verifier.get_or_insert_default().member(stream, content, room));
             let length = match (from_wheel, &mut *compressor) {
                 (Some(length), _) => length,
-                (None, Some(compressor)) => compressor.compress(content, room)?,
+                (None, Some(compressor)) => remembered.compress(compressor, content, room)?,
                 (None, None) => {
                     let full = || Error::new(Fault::Internal, "a buffer is too small");
                     room.get_mut(..content.len()).ok_or_else(full)?.copy_from_slice(content);
@@ -67,4 +109,36 @@ pub fn compress(
         }
         Ok(lengths)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_small_member_is_the_same_whatever_was_compressed_before(
+            turns in prop::collection::vec((0..3_u8, 0..6_usize), 1..40),
+        ) {
+            let lengths = [0, 1, 1024, 4096, 4097, 9000];
+            for (codec, at) in turns {
+                let compression = [Compression::Gzip(6), Compression::Gzip(1), Compression::Zstd(3)]
+                    [usize::from(codec)];
+                let content = vec![codec; lengths[at]];
+                let mut expected = vec![0; 2 * content.len() + 1024];
+                let length = Compressor::new(compression)
+                    .unwrap()
+                    .unwrap()
+                    .compress(&content, &mut expected)
+                    .unwrap();
+                let mut output = vec![0; expected.len()];
+                let part = Part { end: content.len(), stream: None };
+                let members = compress(compression, &content, &[part], &mut output).unwrap();
+                prop_assert_eq!(members, [(length, content.len())]);
+                prop_assert_eq!(&output[..length], &expected[..length]);
+            }
+        }
+    }
 }

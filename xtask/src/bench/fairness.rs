@@ -40,7 +40,7 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
     let mut times = |client: &mut Client, trees: &[(String, PathBuf)]| {
         let times = (0..ROUNDS).map(|_| {
             // Between two builds; and no two are of one segment.
-            thread::sleep(Duration::from_millis(200));
+            thread::sleep(Duration::from_millis(100));
             number += 1;
             let name = format!("{number}");
             let trees: Vec<_> =
