@@ -31,7 +31,13 @@ struct Tools {
 /// Small members, the last used first. Each layer ends with the same one, and many begin with one
 /// that the layer before began with; to set up a compressor takes longer than to compress them.
 #[derive(Default)]
-struct Remembered(VecDeque<(Compression, Box<[u8]>, Box<[u8]>)>);
+struct Remembered(VecDeque<SmallMember>);
+
+struct SmallMember {
+    compression: Compression,
+    content: Box<[u8]>,
+    compressed: Box<[u8]>,
+}
 
 impl Remembered {
     /// Puts the member of these bytes at the start of `output`, which has room for it; gives its
@@ -47,20 +53,24 @@ impl Remembered {
             return compressor.compress(content, output);
         }
         let compression = compressor.compression();
-        let found = self.0.iter().position(|(by, from, member)| {
-            (*by, &**from) == (compression, content) && member.len() <= output.len()
+        let found = self.0.iter().position(|member| {
+            (member.compression, &*member.content) == (compression, content)
+                && member.compressed.len() <= output.len()
         });
-        let found = found.and_then(|at| self.0.remove(at));
-        let entry = if let Some(entry) = found {
-            output[..entry.2.len()].copy_from_slice(&entry.2);
-            entry
+        let member = if let Some(member) = found.and_then(|at| self.0.remove(at)) {
+            output[..member.compressed.len()].copy_from_slice(&member.compressed);
+            member
         } else {
             let length = compressor.compress(content, output)?;
             self.0.truncate(most - 1);
-            (compression, content.into(), output[..length].into())
+            SmallMember {
+                compression,
+                content: content.into(),
+                compressed: output[..length].into(),
+            }
         };
-        let length = entry.2.len();
-        self.0.push_front(entry);
+        let length = member.compressed.len();
+        self.0.push_front(member);
         Ok(length)
     }
 }
