@@ -18,6 +18,21 @@ def last_part(repository):
     """
     return repository.replace("~", "+").split("+")[-1]
 
+def runfiles_path(empty_filename):
+    """Where an empty file is in the runfiles.
+
+    `Runfiles.empty_filenames` of Bazel 7 has `external/numpy/__init__.py` for what is
+    `../numpy/__init__.py` like the files beside it.
+
+    Args:
+      empty_filename: one of them.
+
+    Returns:
+      A string.
+    """
+    prefix = "external/"
+    return "../" + empty_filename[len(prefix):] if empty_filename.startswith(prefix) else empty_filename
+
 def is_link(file):
     """Whether Bazel says that a file is a link with a text of its own; before Bazel 8 it never does.
 

@@ -13,7 +13,7 @@ No line begins with a user's path: a path that begins with `@` would be taken
 for a file of arguments.
 """
 
-load(":compat.bzl", "is_link")
+load(":compat.bzl", "is_link", "runfiles_path")
 
 def image_roots(ctx, tier):
     """Where the image keeps packages and the interpreter.
@@ -199,16 +199,17 @@ def add_elsewhere(layer, other):
 def _empty_lines(item):
     lines = []
     runfiles = item.runfiles
+    empty = [runfiles_path(path) for path in runfiles.empty_filenames.to_list()]
 
     # A launcher looks for the folder of the main repository. Where nothing is in
     # it Bazel has this file.
     main = [file.short_path for file in runfiles.files.to_list() if not file.short_path.startswith("../")]
     main = [path for path in main if path not in item.left_out]
     main += runfiles.symlinks.to_list()
-    main += [path for path in runfiles.empty_filenames.to_list() if not path.startswith("../")]
+    main += [path for path in empty if not path.startswith("../")]
     if not main:
         lines += ["--empty", "--to=%s/.runfile" % item.roots.workspace]
-    for short_path in runfiles.empty_filenames.to_list():
+    for short_path in empty:
         lines.append("--empty")
         lines.append("--to=" + runfiles_destination(item.roots, short_path))
     return lines

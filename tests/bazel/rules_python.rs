@@ -84,11 +84,12 @@ pub(crate) fn check_packages(layers: &[Layer], packages: &[&[&str]]) {
             if entry.kind == "d" {
                 continue;
             }
-            // A virtual environment has links to packages, and Bazel puts empty `__init__.py`s into
-            // the old places of external files.
+            // Empty `__init__.py`s are where the files of their repositories are.
+            assert!(!entry.path.contains("/_main/external/"), "{}", entry.path);
+            // A virtual environment has links to packages; Bazel adds empty files where there are none.
             if let Some((_, path)) = entry.path.split_once("/site-packages/")
                 && entry.kind == "f"
-                && !entry.path.contains("/_main/external/")
+                && !(path.ends_with("/__init__.py") && entry.content.is_empty())
             {
                 found.extend(path.split('/').next().map(str::to_owned));
             }

@@ -116,7 +116,9 @@ fn apt(arguments: &[&str]) -> Result<Command> {
     } else {
         return Err(failure("apt-get needs root, or sudo"));
     };
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]).args(arguments);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    // Others install, too, such as unattended upgrades: seconds to wait for them.
+    command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
     Ok(command)
 }
 

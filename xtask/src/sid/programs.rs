@@ -20,7 +20,8 @@ pub fn install(names: &[&str]) -> Result<()> {
         return Ok(());
     }
     ui::say(format_args!("install {} in the root of Debian sid", names.join(", ")));
-    let apt = "apt-get update -q && apt-get install --yes --quiet --no-install-recommends \"$@\"";
+    let apt = "apt-get update -q && \
+               apt-get -o DPkg::Lock::Timeout=300 install --yes --quiet --no-install-recommends \"$@\"";
     let mut command = Command::new("sh");
     command.arg(folder.join("enter.sh")).arg(root).args(["sh", "-ec", apt, "apt"]).args(names);
     shell::run(command.env("DEBIAN_FRONTEND", "noninteractive"))
