@@ -184,7 +184,7 @@ impl Shared {
                 used = true;
                 state = lock(&self.state);
                 state.end(&owner, is_new);
-                // Those that were held back may have buffers now, and a thread.
+                // Those that were held back may have buffers and threads now.
                 self.grant(&mut state);
                 if !state.waiting.is_empty() {
                     self.work.notify_one();
@@ -257,8 +257,9 @@ impl Shared {
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
-    /// Whether a request gets no thread and no buffer more for now: new ones are served, and all
-    /// threads but one, for which their own threads leave room, are at work for large ones like it.
+    /// Whether a request gets no further thread and no further buffer for now: new requests are served,
+    /// and all threads but one are at work for large requests like it. The last one leaves a processor
+    /// to the new requests' own threads, which read and hash.
     fn is_held_back(&self, state: &State, owner: &Owner) -> bool {
         !self.is_new(owner)
             && state.on_large >= (self.jobs - 1).max(1)
