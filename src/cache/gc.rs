@@ -278,8 +278,8 @@ pub(super) fn make_room(root: &Path, limit: u64, stored: u64, impatient: bool) -
     Some(taken)
 }
 
-/// Adds to the counters, unless another process does. They are for people: a count that is lost is no
-/// loss.
+/// Adds to the counters, unless another process does, which holds the first one's file locked. They
+/// are for people: a count that is lost is no loss.
 pub(super) fn count(root: &Path, counts: [(&str, u64); 2]) {
     if counts.iter().all(|(_, more)| *more == 0) {
         return;

@@ -13,6 +13,19 @@ fn turn(pool: &WorkerPool) -> Turn {
     pool.turn(Waiter::default())
 }
 
+fn wait_until(pool: &WorkerPool, holds: impl Fn(&State) -> bool) {
+    while !holds(&lock(&pool.0.state)) {
+        thread::yield_now();
+    }
+}
+
+/// The share of a request that has had much work done.
+fn large_turn(pool: &WorkerPool) -> Turn {
+    let large = turn(pool);
+    large.owner.served.store(1000, Ordering::Relaxed);
+    large
+}
+
 /// What work waits behind until it is opened.
 #[derive(Clone, Default)]
 struct Gate(Arc<Mutex<bool>>, Waiter);
@@ -119,9 +132,7 @@ fn buffers_go_to_the_one_served_least_and_past_a_cancelled_one() {
                 drop(lease);
             })
         });
-        while lock(&pool.0.state).lessees.len() < 2 {
-            thread::yield_now();
-        }
+        wait_until(&pool, |state| state.lessees.len() == 2);
         assert!(turn(&pool).try_lease().is_none(), "nobody overtakes those who wait");
         // Not the oldest one's turn.
         lock(&pool.0.state).served = 1;
@@ -137,15 +148,12 @@ fn buffers_go_to_the_one_served_least_and_past_a_cancelled_one() {
 fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
     explore(|| {
         let pool = pool(1);
-        let (large, new) = (turn(&pool), turn(&pool));
-        large.owner.served.store(1000, Ordering::Relaxed);
+        let (large, new) = (large_turn(&pool), turn(&pool));
         let gate = Gate::default();
         let held = large.submit(large.lease().unwrap(), gate.work());
         let more: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
         // The only regular thread is at work until this is done.
-        while lock(&pool.0.state).on_large == 0 {
-            thread::yield_now();
-        }
+        wait_until(&pool, |state| state.on_large == 1);
         let done = new.submit(new.lease().unwrap(), |_| Ok(()));
         drop(new.wait(&done).unwrap());
         gate.open();
@@ -158,13 +166,10 @@ fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
 fn large_requests_get_no_further_buffers_while_a_new_one_is_served() {
     explore(|| {
         let pool = pool(1);
-        let (large, new) = (turn(&pool), turn(&pool));
-        large.owner.served.store(1000, Ordering::Relaxed);
+        let (large, new) = (large_turn(&pool), turn(&pool));
         let gates = [(); 2].map(|()| Gate::default());
         let held = large.submit(large.lease().unwrap(), gates[0].work());
-        while lock(&pool.0.state).on_large == 0 {
-            thread::yield_now();
-        }
+        wait_until(&pool, |state| state.on_large == 1);
         assert!(large.try_lease().is_some(), "nobody else wants one");
         let served = new.submit(new.lease().unwrap(), gates[1].work());
         assert!(large.try_lease().is_none());
@@ -181,31 +186,26 @@ fn large_requests_get_no_further_buffers_while_a_new_one_is_served() {
 fn a_thread_that_has_done_work_of_a_large_request_is_there_for_a_new_one() {
     explore(|| {
         let pool = pool(2);
-        let (large, new) = (turn(&pool), turn(&pool));
-        large.owner.served.store(1000, Ordering::Relaxed);
+        let (large, new) = (large_turn(&pool), turn(&pool));
         let gates = [(); 4].map(|()| Gate::default());
-        let mut held =
-            gates[..3].iter().map(|gate| large.submit(large.lease().unwrap(), gate.work()));
-        let held = [held.next(), held.next(), held.next()].map(Option::unwrap);
-        while lock(&pool.0.state).on_large < 2 {
-            thread::yield_now();
-        }
+        let submit = |gate: &Gate| large.submit(large.lease().unwrap(), gate.work());
+        let held = [submit(&gates[0]), submit(&gates[1])];
+        wait_until(&pool, |state| state.on_large == 2);
+        let left = submit(&gates[2]);
         // The spare thread's.
         let first = new.submit(new.lease().unwrap(), gates[3].work());
-        while lock(&pool.0.state).on_new.is_empty() {
-            thread::yield_now();
-        }
+        wait_until(&pool, |state| !state.on_new.is_empty());
         gates[0].open();
         drop(large.wait(&held[0]).unwrap());
         let second = new.submit(new.lease().unwrap(), |_| Ok(()));
         drop(new.wait(&second).unwrap());
-        for gate in &gates {
-            gate.open();
-        }
+        // Then it goes on with what it left.
+        gates[3].open();
         drop(new.wait(&first).unwrap());
-        for held in &held[1..] {
-            drop(large.wait(held).unwrap());
-        }
+        gates[2].open();
+        drop(large.wait(&left).unwrap());
+        gates[1].open();
+        drop(large.wait(&held[1]).unwrap());
     });
 }
 

@@ -86,10 +86,13 @@ pub(crate) fn check_packages(layers: &[Layer], packages: &[&[&str]]) {
             }
             // Empty `__init__.py`s are where the files of their repositories are.
             assert!(!entry.path.contains("/_main/external/"), "{}", entry.path);
-            // A virtual environment has links to packages; Bazel adds empty files where there are none.
+            // A virtual environment has links to packages. Bazel's own empty files are in layers without
+            // packages.
             if let Some((_, path)) = entry.path.split_once("/site-packages/")
                 && entry.kind == "f"
-                && !(path.ends_with("/__init__.py") && entry.content.is_empty())
+                && !(packages.is_empty()
+                    && path.ends_with("/__init__.py")
+                    && entry.content.is_empty())
             {
                 found.extend(path.split('/').next().map(str::to_owned));
             }

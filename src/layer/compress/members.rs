@@ -17,8 +17,11 @@ pub struct Part {
     pub stream: Option<Stream>,
 }
 
-/// The longest member, in bytes before compression, that a thread remembers, and how many.
-const REMEMBERED: (usize, usize) = (4 << 10, 4);
+/// How many small members a thread remembers.
+const REMEMBERED: usize = 4;
+
+/// The longest of them, in bytes before compression.
+const LONGEST: usize = 4 << 10;
 
 /// A thread's tools, kept from one buffer to the next.
 #[derive(Default)]
@@ -48,8 +51,7 @@ impl Remembered {
         content: &[u8],
         output: &mut [u8],
     ) -> Result<usize> {
-        let (longest, most) = REMEMBERED;
-        if content.len() > longest {
+        if content.len() > LONGEST {
             return compressor.compress(content, output);
         }
         let compression = compressor.compression();
@@ -62,7 +64,7 @@ impl Remembered {
             member
         } else {
             let length = compressor.compress(content, output)?;
-            self.0.truncate(most - 1);
+            self.0.truncate(REMEMBERED - 1);
             SmallMember {
                 compression,
                 content: content.into(),
@@ -130,22 +132,23 @@ mod tests {
     proptest! {
         #[test]
         fn a_small_member_is_the_same_whatever_was_compressed_before(
-            turns in prop::collection::vec((0..3_u8, 0..6_usize), 1..40),
+            turns in prop::collection::vec((0..3_usize, 0..6_usize), 1..40),
         ) {
-            let lengths = [0, 1, 1024, 4096, 4097, 9000];
+            let codecs = [Compression::Gzip(6), Compression::Gzip(1), Compression::Zstd(3)];
+            let text = |length| b"one, two ".iter().copied().cycle().take(length).collect();
+            let contents: [Vec<u8>; 6] =
+                [vec![], vec![0; 1024], text(1024), text(LONGEST), text(LONGEST + 1), text(9000)];
             for (codec, at) in turns {
-                let compression = [Compression::Gzip(6), Compression::Gzip(1), Compression::Zstd(3)]
-                    [usize::from(codec)];
-                let content = vec![codec; lengths[at]];
+                let (compression, content) = (codecs[codec], &contents[at]);
                 let mut expected = vec![0; 2 * content.len() + 1024];
                 let length = Compressor::new(compression)
                     .unwrap()
                     .unwrap()
-                    .compress(&content, &mut expected)
+                    .compress(content, &mut expected)
                     .unwrap();
                 let mut output = vec![0; expected.len()];
                 let part = Part { end: content.len(), stream: None };
-                let members = compress(compression, &content, &[part], &mut output).unwrap();
+                let members = compress(compression, content, &[part], &mut output).unwrap();
                 prop_assert_eq!(members, [(length, content.len())]);
                 prop_assert_eq!(&output[..length], &expected[..length]);
             }
