@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -48,28 +48,47 @@ impl Waiter {
                 return Ok(value);
             }
             self.check()?;
-            self.sleep(None);
+            let woken = self.0.woken.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.0.changed.wait_while(woken, |woken| !*woken));
+        }
+    }
+
+    /// The same, but not for longer than `most`.
+    #[expect(clippy::disallowed_methods, reason = "how long to wait; no byte")]
+    pub fn wait_at_most<T>(
+        &self,
+        most: Duration,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>> {
+        let mut left = most;
+        loop {
+            self.clear();
+            if let Some(value) = ready() {
+                return Ok(Some(value));
+            }
+            self.check()?;
+            let start = Instant::now();
+            if self.sleep(left) {
+                return self.check().map(|()| None);
+            }
+            left = left.saturating_sub(start.elapsed());
         }
     }
 
     /// Sleeps for so long, or until the request is cancelled.
     pub fn pause(&self, time: Duration) -> Result<()> {
-        self.clear();
-        self.check()?;
-        self.sleep(Some(time));
-        self.check()
+        self.wait_at_most(time, || None::<()>).map(drop)
     }
 
     fn clear(&self) {
         *self.0.woken.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
-    fn sleep(&self, most: Option<Duration>) {
+    /// Sleeps until somebody wakes it; gives whether the time was over before.
+    fn sleep(&self, most: Duration) -> bool {
         let woken = self.0.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        match most {
-            None => drop(self.0.changed.wait_while(woken, |woken| !*woken)),
-            Some(time) => drop(self.0.changed.wait_timeout_while(woken, time, |woken| !*woken)),
-        }
+        let waited = self.0.changed.wait_timeout_while(woken, most, |woken| !*woken);
+        waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
 

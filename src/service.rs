@@ -163,11 +163,11 @@ impl Service {
         let explains = request.explains();
         let (targets, spec) = request.into_spec(base)?;
         let _span = info_span!("layer", output = %targets.blob.display()).entered();
-        let check = || origin.check();
         let woken = Waiter::default();
         let cancelled = woken.clone();
         cancel.on_abandon(move || cancelled.cancel());
         let turn = self.pool.turn(woken);
+        let check = || turn.check();
         let context = BuildContext {
             turn: &turn,
             cache: self.cache.as_deref(),

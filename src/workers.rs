@@ -3,15 +3,17 @@
 //! `jobs` threads work on one buffer each. A request takes part through its [`Turn`]: it leases
 //! buffers, has work done on them, and waits for the results. Both the threads and the buffers go
 //! to the request that has been served least, so that a small one does not queue behind large
-//! ones, and now and then to the oldest, so that a large one does not starve. While all threads
-//! are at work for large requests, one more thread and one more buffer serve requests that have
-//! just begun. Meanwhile large ones get no further buffers, and all threads but one leave their
-//! work, for the new request's own thread needs a processor. Nobody waits for a buffer while
-//! holding one. Idle threads sleep; after a quiet while they give memory back.
+//! ones, and now and then to the oldest, so that a large one does not starve. One more buffer is
+//! for requests that have none yet, and while all threads are at work for others, one more thread
+//! serves a request's first buffer. While new requests are served, large ones get no further
+//! buffers, all threads but one leave their work, and their own threads, which read and hash,
+//! pause: the new requests need the processors. Nobody waits for a buffer while holding one. Idle
+//! threads sleep; after a quiet while they give memory back.
 
 mod buffers;
 #[cfg(test)]
 mod schedules;
+mod starts;
 mod turn;
 
 use std::fmt;
@@ -29,6 +31,7 @@ use crate::layer::compress;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use buffers::Buffers;
+use starts::Starts;
 use turn::Owner;
 
 /// How long a thread keeps its codec, and the pool its buffers, after the last work.
@@ -50,6 +53,7 @@ struct Shared {
     spare_work: Condvar,
     jobs: usize,
     requests: AtomicU64,
+    starts: Starts,
 }
 
 #[derive(Debug, Default)]
@@ -61,10 +65,8 @@ struct State {
     idle: Vec<Buffers>,
     /// Buffers that somebody holds.
     leased: usize,
-    /// Threads that are at work for requests that are not new.
-    on_large: usize,
-    /// The new requests that threads are at work for, one a thread.
-    on_new: Vec<u64>,
+    /// The requests that threads are at work for, one a thread.
+    running: Vec<Arc<Owner>>,
     served: u64,
     closed: bool,
 }
@@ -88,26 +90,6 @@ struct Lessee {
     slot: Arc<Mutex<Option<Result<Buffers>>>>,
 }
 
-impl State {
-    /// Counts a thread that is at work for a request.
-    fn begin(&mut self, owner: &Owner, is_new: bool) {
-        if is_new {
-            self.on_new.push(owner.number);
-        } else {
-            self.on_large += 1;
-        }
-    }
-
-    /// Counts it no more.
-    fn end(&mut self, owner: &Owner, was_new: bool) {
-        if !was_new {
-            self.on_large -= 1;
-        } else if let Some(at) = self.on_new.iter().position(|number| *number == owner.number) {
-            self.on_new.swap_remove(at);
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -118,7 +100,8 @@ impl WorkerPool {
         let jobs = jobs.get();
         let (state, requests) = (Mutex::default(), AtomicU64::new(0));
         let (work, spare_work) = (Condvar::new(), Condvar::new());
-        let pool = Self(Arc::new(Shared { state, work, spare_work, jobs, requests }));
+        let starts = Starts::default();
+        let pool = Self(Arc::new(Shared { state, work, spare_work, jobs, requests, starts }));
         for number in 1..=jobs {
             pool.start(number, Role::Regular).map_err(|source| {
                 Error::new(Fault::Environment, "cannot start a compression thread")
@@ -159,7 +142,7 @@ impl Drop for WorkerPool {
 enum Role {
     /// Anything.
     Regular,
-    /// What new requests have to be done, while all others are at work for large ones.
+    /// A request's first buffer, while all others are at work for other requests.
     Spare,
 }
 
@@ -175,21 +158,31 @@ impl Shared {
         while !state.closed {
             if let Some(next) = self.next(&mut state, role) {
                 let Job { owner, run } = state.waiting.swap_remove(next);
-                let is_new = self.is_new(&owner);
-                state.begin(&owner, is_new);
+                let was_new = self.is_new(&owner);
+                owner.served.fetch_add(1, Ordering::Relaxed);
+                if was_new && !self.is_new(&owner) {
+                    self.starts.end(owner.number);
+                }
+                state.running.push(owner.clone());
                 self.call_spare(&state);
                 drop(state);
-                owner.served.fetch_add(1, Ordering::Relaxed);
                 run();
                 used = true;
                 state = lock(&self.state);
-                state.end(&owner, is_new);
+                if let Some(at) = state.running.iter().position(|one| Arc::ptr_eq(one, &owner)) {
+                    state.running.swap_remove(at);
+                }
                 // Those that were held back may have buffers and threads now.
                 self.grant(&mut state);
                 if !state.waiting.is_empty() {
                     self.work.notify_one();
                 }
-            } else if used {
+                continue;
+            }
+            if !self.is_busy(&state) {
+                self.starts.wake();
+            }
+            if used {
                 let (guard, waited) =
                     work.wait_timeout(state, QUIET).unwrap_or_else(PoisonError::into_inner);
                 state = guard;
@@ -214,8 +207,7 @@ impl Shared {
     /// Which job's turn it is.
     fn next(&self, state: &mut State, role: Role) -> Option<usize> {
         if role == Role::Spare {
-            let is_called = state.on_large == self.jobs;
-            return is_called.then(|| self.first_new(&state.waiting, |job| &job.owner)).flatten();
+            return self.for_spare(state);
         }
         let next = self.choose(state, state.waiting.iter().map(|job| &*job.owner))?;
         if self.is_held_back(state, &state.waiting[next].owner) {
@@ -223,6 +215,11 @@ impl Shared {
         }
         state.served += 1;
         Some(next)
+    }
+
+    /// Whether there is enough work for all threads.
+    fn is_busy(&self, state: &State) -> bool {
+        !state.waiting.is_empty() || state.running.len() >= self.jobs
     }
 
     /// Whether a request has had no more than one round of the pool's work.
@@ -236,16 +233,38 @@ impl Shared {
         owner.served.load(Ordering::Relaxed) / (self.jobs as u64 + 1)
     }
 
-    /// The one of these whose request is new, and came first.
+    /// How many threads are at work for requests that are not new.
+    fn on_large(&self, state: &State) -> usize {
+        state.running.iter().filter(|owner| !self.is_new(owner)).count()
+    }
+
+    /// Whose turn it is of those whose requests are new.
     fn first_new<T>(&self, of: &[T], owner: impl Fn(&T) -> &Arc<Owner>) -> Option<usize> {
         let new = of.iter().enumerate().filter(|(_, one)| self.is_new(owner(one)));
-        new.min_by_key(|(_, one)| owner(one).number).map(|(at, _)| at)
+        new.min_by_key(|(_, one)| self.rank(owner(one))).map(|(at, _)| at)
+    }
+
+    /// Who is served first: the one that has been served least. Of large requests, rounds count; of
+    /// new ones, each buffer, for one of them may become a large one.
+    fn rank(&self, owner: &Owner) -> (u64, u64, u64) {
+        let served = if self.is_new(owner) { owner.served.load(Ordering::Relaxed) } else { 0 };
+        (self.round(owner), served, owner.number)
+    }
+
+    /// What there is for the spare thread: the first buffer of a request, while all other threads
+    /// are at work for requests that have had one.
+    fn for_spare(&self, state: &State) -> Option<usize> {
+        let served = |owner: &Owner| owner.served.load(Ordering::Relaxed);
+        if state.running.iter().filter(|owner| served(owner) > 1).count() < self.jobs {
+            return None;
+        }
+        let first = self.first_new(&state.waiting, |job| &job.owner)?;
+        (served(&state.waiting[first].owner) == 0).then_some(first)
     }
 
     /// Wakes the spare thread if there is something for it.
     fn call_spare(&self, state: &State) {
-        if state.on_large == self.jobs && self.first_new(&state.waiting, |job| &job.owner).is_some()
-        {
+        if self.for_spare(state).is_some() {
             self.spare_work.notify_one();
         }
     }
@@ -253,17 +272,17 @@ impl Shared {
     /// Whose turn it is of these: of the one that has been served least, or of the oldest.
     fn choose<'a>(&self, state: &State, owners: impl Iterator<Item = &'a Owner>) -> Option<usize> {
         let oldest = state.served.is_multiple_of(OLDEST);
-        let rank = |owner: &Owner| (if oldest { 0 } else { self.round(owner) }, owner.number);
+        let rank = |owner: &Owner| if oldest { (0, 0, owner.number) } else { self.rank(owner) };
         owners.enumerate().min_by_key(|(at, owner)| (rank(owner), *at)).map(|(at, _)| at)
     }
 
-    /// Whether a request gets no further thread and no further buffer for now: new requests are served,
-    /// and all threads but one are at work for large requests like it. The last one leaves a processor
-    /// to the new requests' own threads, which read and hash.
+    /// Whether a request gets no further thread and no further buffer for now: new requests are
+    /// served, and all threads but one are at work for large requests like it. The last one leaves a
+    /// processor to the new requests' own threads, which read and hash.
     fn is_held_back(&self, state: &State, owner: &Owner) -> bool {
         !self.is_new(owner)
-            && state.on_large >= (self.jobs - 1).max(1)
-            && (state.on_new.iter().any(|number| *number != owner.number)
+            && self.on_large(state) >= (self.jobs - 1).max(1)
+            && (state.running.iter().any(|running| self.is_new(running))
                 || self.first_new(&state.waiting, |job| &job.owner).is_some())
     }
 
@@ -272,16 +291,20 @@ impl Shared {
         if self.is_held_back(state, owner) {
             return Ok(None);
         }
+        // Twice as many as can be worked on keeps all threads busy; two more for reading ahead. One
+        // beyond that, idle or not, is for those that have just begun.
+        let has_none = self.is_new(owner) && owner.held.load(Ordering::Relaxed) == 0;
+        if state.leased >= 2 * self.jobs + 2 + usize::from(has_none) {
+            return Ok(None);
+        }
         let free = match state.idle.pop() {
             None if state.leased == 0 => Some(Buffers::first()?),
-            // Twice as many as can be worked on keeps all threads busy; two more for reading ahead.
-            // Where there is no memory for them, those that are held come back.
-            None if state.leased < 2 * self.jobs + 2 + usize::from(self.is_new(owner)) => {
-                Buffers::more().ok()
-            }
+            // Where there is no memory for more, those that are held come back.
+            None => Buffers::more().ok(),
             idle => idle,
         };
         state.leased += usize::from(free.is_some());
+        owner.held.fetch_add(usize::from(free.is_some()), Ordering::Relaxed);
         Ok(free)
     }
 
@@ -302,8 +325,9 @@ impl Shared {
         }
     }
 
-    fn give_back(&self, state: &mut State, buffers: Buffers) {
+    fn give_back(&self, state: &mut State, owner: &Owner, buffers: Buffers) {
         state.leased -= 1;
+        owner.held.fetch_sub(1, Ordering::Relaxed);
         state.idle.push(buffers);
         self.grant(state);
     }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::{self, SegmentIndex};
 use super::source::Source;
@@ -28,6 +28,8 @@ pub(super) struct Store {
     stored: AtomicU64,
     /// Another process has kept the room to store anything for too long.
     is_full: AtomicBool,
+    /// Held with the room.
+    storing: Mutex<()>,
 }
 
 /// The kinds of files, each in a folder of its own.
@@ -149,6 +151,7 @@ impl Store {
             verified,
             stored: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
+            storing: Mutex::default(),
         })
     }
 
@@ -257,7 +260,9 @@ impl Store {
     }
 
     /// Does so, and gives the room to publish what was counted, unless another process keeps it.
-    fn room(&self) -> Option<gc::Room> {
+    fn room(&self) -> Option<(MutexGuard<'_, ()>, gc::Room)> {
+        // Only other processes have to be asked again and again.
+        let turn = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = self.stored.swap(0, Ordering::Relaxed);
         let impatient = self.is_full.load(Ordering::Relaxed);
         let room = gc::make_room(&self.root, self.limit, stored, impatient);
@@ -265,7 +270,7 @@ impl Store {
         if room.is_none() {
             self.stored.fetch_add(stored, Ordering::Relaxed);
         }
-        room
+        Some((turn, room?))
     }
 }
 

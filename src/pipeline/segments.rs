@@ -148,6 +148,7 @@ impl<'a> Segments<'a> {
                     Start::Now(flight) => Some(flight),
                     Start::Later(waiting) => {
                         blob.release()?;
+                        self.context.turn.waits();
                         let _span = debug_span!("wait").entered();
                         flight = waiting.wait(self.context.turn.cancel())?;
                         None

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use memmap2::MmapMut;
 
+use super::turn::Owner;
 use super::{Shared, lock};
 use crate::error::{Error, Fault, Result};
 use crate::layer::compress::MEMBER;
@@ -51,11 +52,12 @@ fn map(length: usize) -> Result<MmapMut> {
 pub struct BufferLease {
     buffers: Option<Buffers>,
     shared: Arc<Shared>,
+    owner: Arc<Owner>,
 }
 
 impl BufferLease {
-    pub(super) fn new(buffers: Buffers, shared: &Arc<Shared>) -> Self {
-        Self { buffers: Some(buffers), shared: shared.clone() }
+    pub(super) fn new(buffers: Buffers, shared: &Arc<Shared>, owner: &Arc<Owner>) -> Self {
+        Self { buffers: Some(buffers), shared: shared.clone(), owner: owner.clone() }
     }
 
     fn buffers(&mut self) -> &mut Buffers {
@@ -85,7 +87,7 @@ impl BufferLease {
 impl Drop for BufferLease {
     fn drop(&mut self) {
         if let Some(buffers) = self.buffers.take() {
-            self.shared.give_back(&mut lock(&self.shared.state), buffers);
+            self.shared.give_back(&mut lock(&self.shared.state), &self.owner, buffers);
         }
     }
 }

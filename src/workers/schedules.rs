@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::*;
-use crate::sync::explore;
+use crate::sync::{explore, once};
 
 fn pool(jobs: usize) -> WorkerPool {
     WorkerPool::new(NonZeroUsize::new(jobs).unwrap()).unwrap()
@@ -23,6 +23,7 @@ fn wait_until(pool: &WorkerPool, holds: impl Fn(&State) -> bool) {
 fn large_turn(pool: &WorkerPool) -> Turn {
     let large = turn(pool);
     large.owner.served.store(1000, Ordering::Relaxed);
+    pool.0.starts.end(large.owner.number);
     large
 }
 
@@ -101,7 +102,7 @@ fn all_requests_end_whatever_becomes_of_one_of_them() {
         first.unwrap();
         last.unwrap();
         let last = turn(&pool);
-        let all: Vec<_> = (0..5).map(|_| last.lease().unwrap()).collect();
+        let all: Vec<_> = (0..4).map(|_| last.lease().unwrap()).collect();
         assert!(last.try_lease().is_none(), "{} buffers", all.len());
         assert!(lock(&pool.0.state).lessees.is_empty());
     });
@@ -153,7 +154,7 @@ fn a_new_request_waits_neither_for_buffers_nor_for_threads_of_large_ones() {
         let held = large.submit(large.lease().unwrap(), gate.work());
         let more: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
         // The only regular thread is at work until this is done.
-        wait_until(&pool, |state| state.on_large == 1);
+        wait_until(&pool, |state| state.running.len() == 1);
         let done = new.submit(new.lease().unwrap(), |_| Ok(()));
         drop(new.wait(&done).unwrap());
         gate.open();
@@ -169,7 +170,7 @@ fn large_requests_get_no_further_buffers_while_a_new_one_is_served() {
         let (large, new) = (large_turn(&pool), turn(&pool));
         let gates = [(); 2].map(|()| Gate::default());
         let held = large.submit(large.lease().unwrap(), gates[0].work());
-        wait_until(&pool, |state| state.on_large == 1);
+        wait_until(&pool, |state| state.running.len() == 1);
         assert!(large.try_lease().is_some(), "nobody else wants one");
         let served = new.submit(new.lease().unwrap(), gates[1].work());
         assert!(large.try_lease().is_none());
@@ -183,6 +184,20 @@ fn large_requests_get_no_further_buffers_while_a_new_one_is_served() {
 }
 
 #[test]
+fn a_buffer_more_is_kept_for_new_requests() {
+    once(|| {
+        let pool = pool(1);
+        let (large, new) = (large_turn(&pool), turn(&pool));
+        let held: Vec<_> = std::iter::from_fn(|| large.try_lease()).collect();
+        let more = new.try_lease();
+        assert!(more.is_some() && new.try_lease().is_none(), "one beyond {}", held.len());
+        drop(more);
+        assert!(large.try_lease().is_none(), "nobody uses it now");
+        assert!(new.try_lease().is_some());
+    });
+}
+
+#[test]
 fn a_thread_that_has_done_work_of_a_large_request_is_there_for_a_new_one() {
     explore(|| {
         let pool = pool(2);
@@ -190,11 +205,11 @@ fn a_thread_that_has_done_work_of_a_large_request_is_there_for_a_new_one() {
         let gates = [(); 4].map(|()| Gate::default());
         let submit = |gate: &Gate| large.submit(large.lease().unwrap(), gate.work());
         let held = [submit(&gates[0]), submit(&gates[1])];
-        wait_until(&pool, |state| state.on_large == 2);
+        wait_until(&pool, |state| state.running.len() == 2);
         let left = submit(&gates[2]);
         // The spare thread's.
         let first = new.submit(new.lease().unwrap(), gates[3].work());
-        wait_until(&pool, |state| !state.on_new.is_empty());
+        wait_until(&pool, |state| state.running.len() == 3);
         gates[0].open();
         drop(large.wait(&held[0]).unwrap());
         let second = new.submit(new.lease().unwrap(), |_| Ok(()));
@@ -210,19 +225,79 @@ fn a_thread_that_has_done_work_of_a_large_request_is_there_for_a_new_one() {
 }
 
 #[test]
+fn a_large_request_pauses_once_a_buffer_while_another_begins() {
+    once(|| {
+        let pool = pool(1);
+        let large = large_turn(&pool);
+        let pauses = || {
+            large.owner.served.fetch_add(1, Ordering::Relaxed);
+            large.pause().unwrap()
+        };
+        let served = turn(&pool);
+        for _ in 0..2 {
+            assert!(!pauses(), "the pool has nothing to do");
+            let ticket = served.submit(served.lease().unwrap(), |_| Ok(()));
+            drop(served.wait(&ticket).unwrap());
+        }
+        let gate = Gate::default();
+        let other = large_turn(&pool);
+        let held = other.submit(other.lease().unwrap(), gate.work());
+        assert!(!pauses(), "nobody has just begun");
+        let new = turn(&pool);
+        assert!(pauses());
+        assert!(!large.pause().unwrap(), "it gets on");
+        assert!(!new.pause().unwrap(), "it is new itself");
+
+        // Nobody pauses for one that waits for others, or is gone.
+        new.waits();
+        assert!(!pauses());
+        let gone = turn(&pool);
+        assert!(pauses());
+        drop(gone);
+        assert!(!pauses());
+        gate.open();
+        drop(other.wait(&held).unwrap());
+    });
+}
+
+#[test]
+fn a_cancel_and_the_end_of_the_new_request_end_a_pause() {
+    explore(|| {
+        let pool = pool(1);
+        let (large, other, new) = (large_turn(&pool), large_turn(&pool), turn(&pool));
+        let gate = Gate::default();
+        let busy = large_turn(&pool);
+        let held = busy.submit(busy.lease().unwrap(), gate.work());
+        let paused = [large, other].map(|turn| {
+            let cancel = turn.cancel().clone();
+            (thread::spawn(move || turn.check()), cancel)
+        });
+        paused[1].1.cancel();
+        drop(new);
+        let [kept, cancelled] = paused.map(|(thread, _)| thread.join().unwrap());
+        kept.unwrap();
+        assert!(cancelled.is_err());
+        gate.open();
+        drop(busy.wait(&held).unwrap());
+    });
+}
+
+#[test]
 fn the_oldest_is_served_now_and_then() {
     explore(|| {
         let pool = pool(1);
         let (old, new) = (turn(&pool), turn(&pool));
-        let owners = [old.owner, new.owner];
+        let owners = [old.owner.clone(), new.owner.clone()];
         owners[0].served.store(1000, Ordering::Relaxed);
         let state = |served| State { served, ..State::default() };
         let choose = |served| pool.0.choose(&state(served), owners.iter().map(|owner| &**owner));
         assert_eq!([0, 1, 2, 3, 4].map(choose), [Some(0), Some(1), Some(1), Some(1), Some(0)]);
 
-        // Of new ones it is the one that came first, wherever it stands.
-        let later = turn(&pool).owner;
+        // Of new ones it is the one that came first, wherever it stands, or has been served less.
+        let later = turn(&pool).owner.clone();
         let mixed = [owners[0].clone(), later, owners[1].clone()];
         assert_eq!(pool.0.first_new(&mixed, |owner| owner), Some(2));
+        mixed[2].served.store(1, Ordering::Relaxed);
+        assert_eq!(pool.0.first_new(&mixed, |owner| owner), Some(1));
     });
 }

@@ -9,7 +9,7 @@ use super::{BufferLease, Job, Lessee, Shared, lock};
 use crate::cancel::Waiter;
 use crate::error::Result;
 use crate::sync::Mutex;
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What the pool knows about a request.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub(super) struct Owner {
     pub(super) number: u64,
     /// The buffers that were compressed for it.
     pub(super) served: AtomicU64,
+    /// The buffers that it holds.
+    pub(super) held: AtomicUsize,
+    /// How many that were when it paused for others last.
+    paused: AtomicU64,
     pub(super) cancel: Waiter,
 }
 
@@ -36,12 +40,38 @@ type Done<T> = std::thread::Result<Result<(BufferLease, T)>>;
 
 impl Turn {
     pub(super) fn new(shared: Arc<Shared>, number: u64, cancel: Waiter) -> Self {
-        Self { shared, owner: Arc::new(Owner { number, served: AtomicU64::new(0), cancel }) }
+        shared.starts.begin(number);
+        let (served, held) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let paused = AtomicU64::new(u64::MAX);
+        Self { shared, owner: Arc::new(Owner { number, served, held, paused, cancel }) }
     }
 
-    /// Whether the request is still wanted.
+    /// To be called often, with `?`: at least for each file and each few hundred kilobytes.
+    /// Whether the request is still wanted; a large one pauses here for those that have just begun.
     pub fn check(&self) -> Result<()> {
+        if self.shared.starts.any() {
+            self.pause()?;
+        }
         self.owner.cancel.check()
+    }
+
+    /// Pauses for others, while the pool's threads have enough to do, but only once a buffer: where
+    /// small requests never end, a large one still gets on. Gives whether it paused.
+    pub(super) fn pause(&self) -> Result<bool> {
+        let Owner { number, served, paused, cancel, .. } = &*self.owner;
+        let served = served.load(Ordering::Relaxed);
+        let enough = || self.shared.is_busy(&lock(&self.shared.state));
+        let waited = paused.load(Ordering::Relaxed) != served
+            && self.shared.starts.pause(*number, cancel, enough)?;
+        if waited {
+            paused.store(served, Ordering::Relaxed);
+        }
+        Ok(waited)
+    }
+
+    /// Says that nobody needs to pause for this request: it waits for others.
+    pub fn waits(&self) {
+        self.shared.starts.end(self.owner.number);
     }
 
     /// What its thread waits by.
@@ -60,7 +90,7 @@ impl Turn {
         let free =
             state.lessees.is_empty().then(|| self.shared.free_buffers(&mut state, &self.owner))?;
         // Who can do without a buffer learns why there is none when it has to have one.
-        free.ok().flatten().map(|buffers| BufferLease::new(buffers, &self.shared))
+        free.ok().flatten().map(|buffers| BufferLease::new(buffers, &self.shared, &self.owner))
     }
 
     /// A buffer. Must not be called by a request that holds one: that would be a deadlock.
@@ -77,10 +107,10 @@ impl Turn {
             state.lessees.retain(|lessee| !Arc::ptr_eq(&lessee.slot, &slot));
             // It may have been granted at the last moment.
             if let Some(Ok(buffers)) = lock(&slot).take() {
-                self.shared.give_back(&mut state, buffers);
+                self.shared.give_back(&mut state, &self.owner, buffers);
             }
         }
-        granted?.map(|buffers| BufferLease::new(buffers, &self.shared))
+        granted?.map(|buffers| BufferLease::new(buffers, &self.shared, &self.owner))
     }
 
     /// Has work done on a buffer.
@@ -92,12 +122,12 @@ impl Turn {
         let outcome = Arc::new(Mutex::new(None));
         let ticket = Ticket(outcome.clone());
         let owner = self.owner.clone();
-        let cancel = owner.cancel.clone();
+        let (number, cancel) = (owner.number, owner.cancel.clone());
         let run = Box::new(move || {
             if Arc::strong_count(&outcome) == 1 {
                 return;
             }
-            let _span = debug_span!("work").entered();
+            let _span = debug_span!("work", request = number).entered();
             let done = catch_unwind(AssertUnwindSafe(|| {
                 let result = work(&mut lease)?;
                 Ok((lease, result))
@@ -117,5 +147,11 @@ impl Turn {
     pub fn wait<T>(&self, ticket: &Ticket<T>) -> Result<(BufferLease, T)> {
         let done = self.owner.cancel.wait_for(|| lock(&ticket.0).take())?;
         done.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.starts.end(self.owner.number);
     }
 }
