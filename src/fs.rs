@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 pub use folder::{OutputFolder, Placing};
-pub use input::{Input, Stamp, bytes_read, read, same_content};
+pub use input::{Input, Opener, Stamp, bytes_read, read, same_content};
 pub use output::{Output, discard_unpublished, folder, is_temporary};
 
 /// What a path is, itself: a symbolic link is not followed.

@@ -1,7 +1,10 @@
 //! Files that are read: regular ones, which nobody may change meanwhile.
 
+use std::ffi::OsStr;
 use std::fs as std_fs;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,29 +92,84 @@ impl Stamp {
     }
 }
 
+/// How files are opened. The open of a FIFO waits for a writer, and that of a terminal makes it the
+/// process's own.
+const FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// Opens files one after the other. Where several come from one directory, the system looks that
+/// up once.
+#[derive(Debug, Default)]
+pub struct Opener {
+    directory: PathBuf,
+    /// None before the second file of the directory.
+    open: Option<OwnedFd>,
+}
+
+impl Opener {
+    /// Opens the file that was seen at `path` before.
+    pub fn reopen(&mut self, path: PathBuf, seen: &Stamp) -> Result<Input> {
+        let file = self.open(&path);
+        Input::of(file, path)?.expect_same(seen)
+    }
+
+    fn open(&mut self, path: &Path) -> rustix::io::Result<OwnedFd> {
+        let bytes = path.as_os_str().as_bytes();
+        if let Some(slash) = bytes.iter().rposition(|&byte| byte == b'/') {
+            let (directory, name) = (OsStr::from_bytes(&bytes[..slash]), &bytes[slash + 1..]);
+            if self.directory.as_os_str() == directory {
+                if self.open.is_none() {
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                    self.open = rustix::fs::open(directory, flags, Mode::empty()).ok();
+                }
+                // Else the path says what is wrong.
+                if let Some(open) = &self.open
+                    && let Ok(file) = rustix::fs::openat(open, name, FLAGS, Mode::empty())
+                {
+                    return Ok(file);
+                }
+            } else {
+                self.open = None;
+                self.directory.clear();
+                self.directory.push(directory);
+            }
+        }
+        rustix::fs::open(path, FLAGS, Mode::empty())
+    }
+}
+
 impl Input {
     /// Opens a regular file.
     pub fn open(path: &Path) -> Result<Self> {
-        let fail = |source| Error::io("cannot read", path, source);
-        // The open of a FIFO waits for a writer, and that of a terminal makes it the process's own.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty());
-        let file = File::from(file.map_err(|errno| fail(errno.into()))?);
-        let metadata = file.metadata().map_err(fail)?;
-        if !metadata.is_file() {
-            return Err(Error::input("not a regular file:").at(path));
-        }
-        Ok(Self { file, path: path.to_owned(), stamp: Stamp::of(&metadata) })
+        Self::of(rustix::fs::open(path, FLAGS, Mode::empty()), path.to_owned())
     }
 
     /// Opens the file that was seen at `path` before.
     pub fn reopen(path: &Path, seen: &Stamp) -> Result<Self> {
-        let input = Self::open(path)?;
-        if input.stamp.is_same_file(seen) {
-            if input.stamp.size == seen.size { Ok(input) } else { Err(input.changed()) }
-        } else {
-            Err(Error::input("another file took the place of").at(path).hint(UNTOUCHED))
+        Self::open(path)?.expect_same(seen)
+    }
+
+    fn of(file: rustix::io::Result<OwnedFd>, path: PathBuf) -> Result<Self> {
+        let metadata = file.map_err(Into::into).and_then(|file| {
+            let file = File::from(file);
+            file.metadata().map(|metadata| (file, metadata))
+        });
+        match metadata {
+            Ok((file, metadata)) if metadata.is_file() => {
+                Ok(Self { file, path, stamp: Stamp::of(&metadata) })
+            }
+            Ok(_) => Err(Error::input("not a regular file:").at(path)),
+            Err(source) => Err(Error::io("cannot read", &path, source)),
         }
+    }
+
+    fn expect_same(self, seen: &Stamp) -> Result<Self> {
+        if !self.stamp.is_same_file(seen) {
+            return Err(Error::input("another file took the place of")
+                .at(self.path)
+                .hint(UNTOUCHED));
+        }
+        if self.stamp.size == seen.size { Ok(self) } else { Err(self.changed()) }
     }
 
     /// Where the file was.
@@ -216,4 +274,43 @@ pub fn same_content(
         left -= length as u64;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opener_gives_the_files_that_were_seen_and_says_which_are_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let names = ["a", "b", "c", "d", "e"];
+        let paths = names.map(|name| folder.path().join(name));
+        let seen = names.map(|name| {
+            let path = folder.path().join(name);
+            std_fs::write(&path, name).unwrap();
+            std_fs::write(other.path().join(name), "not seen").unwrap();
+            Stamp::read(&path).unwrap()
+        });
+        std_fs::rename(other.path().join("c"), &paths[2]).unwrap();
+        std_fs::remove_file(&paths[3]).unwrap();
+
+        let mut opener = Opener::default();
+        let mut open = |at: usize| opener.reopen(paths[at].clone(), &seen[at]);
+        for at in [0, 1, 4] {
+            let mut byte = [0];
+            open(at).unwrap().read_exact(&mut byte).unwrap();
+            assert_eq!(byte, names[at].as_bytes());
+        }
+        for (at, what) in [(2, "another file took the place of"), (3, "cannot read")] {
+            let error = open(at).unwrap_err().to_string();
+            assert!(
+                error.contains(what) && error.contains(&*paths[at].to_string_lossy()),
+                "{error}"
+            );
+        }
+        let elsewhere = other.path().join("a");
+        assert!(opener.reopen(elsewhere.clone(), &Stamp::read(&elsewhere).unwrap()).is_ok());
+        assert!(opener.reopen(elsewhere, &seen[0]).is_err());
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::paths;
 use super::spec::Mode;
 use crate::error::{Error, Result};
-use crate::fs::{self, Input, Stamp};
+use crate::fs::{self, Input, Opener, Stamp};
 
 /// An entry that a source gives.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Source {
 
     /// The file that an entry at `dest` has its bytes from.
     pub(super) fn path(&self, dest: &[u8]) -> PathBuf {
-        let mut path = PathBuf::new();
+        let mut path = PathBuf::with_capacity(self.root.as_os_str().len() + 1 + dest.len());
         self.write_path(dest, &mut path);
         path
     }
@@ -107,6 +107,11 @@ impl Content {
     /// Opens the file, which has to be the one that was found.
     pub fn open(&self, path: &Path) -> Result<Input> {
         Input::reopen(path, &self.stamp)
+    }
+
+    /// The same, by an opener that has opened the files before.
+    pub fn open_by(&self, opener: &mut Opener, path: PathBuf) -> Result<Input> {
+        opener.reopen(path, &self.stamp)
     }
 
     /// The file's length in bytes when it was found.

@@ -10,7 +10,7 @@ use super::wheel::{Stream, Wheels};
 use super::{CancelCheck, paths};
 use crate::digest::{ContentHasher, Digest, Function};
 use crate::error::{Error, Fault, Result};
-use crate::fs::Input;
+use crate::fs::{Input, Opener};
 
 /// The most bytes read from a file at once: they are hashed while the cache still holds them.
 const READ: usize = 256 << 10;
@@ -72,6 +72,7 @@ pub fn write_package(
 ) -> Result<Vec<Digest>> {
     let mut bytes = Vec::new();
     let mut digests = Vec::new();
+    let mut opener = Opener::default();
     for entry in &package.entries {
         check()?;
         let mut write_header = |kind, sink: &mut _| {
@@ -86,9 +87,11 @@ pub fn write_package(
                 return Err(Error::new(Fault::Internal, "a finished segment is built again"));
             }
             plan::Kind::File(content) => {
-                let path = content.path(&entry.dest);
-                let file = Reading::start(content.open(&path), hash, check);
-                let mut file = file.map_err(|error| located(error, entry))?;
+                let mut open = || {
+                    let input = content.open_by(&mut opener, content.path(&entry.dest));
+                    Reading::start(input, hash, check)
+                };
+                let mut file = open().map_err(|error| located(error, entry))?;
                 let size = file.input.size();
                 write_header(Kind::File { size }, sink)?;
                 let stream = wheels.stream(entry.path_in_tree(), size);
@@ -98,7 +101,7 @@ pub fn write_package(
                 };
                 if !taken {
                     if file.left < size {
-                        file = Reading::start(content.open(&path), hash, check)?.of_size(size)?;
+                        file = open()?.of_size(size)?;
                     }
                     while file.left > 0 {
                         let read = file.read(sink.room()?)?;

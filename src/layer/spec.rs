@@ -2,6 +2,7 @@
 //! this.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,8 +72,10 @@ impl Outputs {
     /// Whether the file of this name in this folder is one of them, or one of them in the making.
     pub(super) fn contains(&self, folder: &Path, name: &OsStr) -> bool {
         // Names come first: they cost nothing, and the folders' links have to be read.
+        // Only what ends with the name is worth to be taken apart.
+        let ends = |own: &Path| own.as_os_str().as_bytes().ends_with(name.as_bytes());
         self.0.iter().any(|own| {
-            (own.file_name() == Some(name) || fs::is_temporary(name))
+            (ends(own) && own.file_name() == Some(name) || fs::is_temporary(name))
                 && fs::canonical(folder)
                     .is_some_and(|folder| fs::canonical(fs::folder(own)) == Some(folder))
         })

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::vec;
 
 use super::links::Places;
@@ -112,11 +112,11 @@ impl<'a> Walk<'a> {
                         return Err(Error::input("`--links=keep`, and this is no link:").at(at));
                     }
                     (Links::Follow, Kind::Symlink) => match fs::kind_followed(&at) {
-                        Some(kind) => file(kind, &at, None, from)?,
+                        Some(kind) => file(kind, || at, None, from)?,
                         None => return Err(OpenLink::read(at, false)?.dangling()),
                     },
                     (Links::Settle, Kind::Symlink) => Node::Open(OpenLink::read(at, false)?, from),
-                    (_, kind) => file(kind, &at, None, from)?,
+                    (_, kind) => file(kind, || at, None, from)?,
                 };
                 self.push(source, to.into(), node);
             }
@@ -187,17 +187,24 @@ impl<'a> Walk<'a> {
         relative: &[u8],
     ) -> Result<Option<Level>> {
         let Member { name, kind, file: stamp } = member;
-        let (kind, at) = match tree.linked_directory(kind, relative) {
-            Some(behind) => (Kind::Symlink, behind),
-            None => hop(kind, level.path.join(&name), tree.path.typed(), Some(relative))?,
+        let path = || level.path.join(&name);
+        let (kind, hopped) = match tree.linked_directory(kind, relative) {
+            Some(behind) => (Kind::Symlink, Some(behind)),
+            None if kind == Kind::Symlink => {
+                let (kind, at) = hop(kind, path(), tree.path.typed(), Some(relative))?;
+                (kind, Some(at))
+            }
+            None => (kind, None),
         };
+        // For most files nobody asks.
+        let at = || hopped.clone().unwrap_or_else(path);
         let name = name.as_bytes();
         let link = match kind {
-            Kind::Symlink => Some(OpenLink::read(at.clone(), true)?),
+            Kind::Symlink => Some(OpenLink::read(at(), true)?),
             _ => None,
         };
         let leads_to_directory = kind == Kind::Directory
-            || link.is_some() && fs::kind_followed(&at) == Some(Kind::Directory);
+            || link.is_some() && fs::kind_followed(&at()) == Some(Kind::Directory);
         if leads_to_directory && tree.filter.skips_directory(name) {
             return Ok(None);
         }
@@ -207,14 +214,13 @@ impl<'a> Walk<'a> {
         if kind == Kind::Directory || stands_for_directory {
             paths::check_component(name, &tree.source.to.join(relative))?;
             if level.followed == MOST_HOPS {
-                return Err(Error::input("links lead in a circle at").at(at));
+                return Err(Error::input("links lead in a circle at").at(at()));
             }
-            let path = level.path.join(paths::as_path(name));
             if stands_for_directory {
-                self.copied.push(at);
+                self.copied.push(at());
             }
             let followed = level.followed + usize::from(stands_for_directory);
-            return Level::open(path, relative.len(), followed).map(Some);
+            return Level::open(path(), relative.len(), followed).map(Some);
         }
 
         let folder = paths::name(paths::parent(relative).unwrap_or_default());
@@ -229,9 +235,9 @@ impl<'a> Walk<'a> {
         paths::check_length(&dest)?;
         let from = From::below(tree.path.full(), &dest, relative)?;
         let node = match link {
-            None => file(kind, &at, stamp, from)?,
+            None => file(kind, at, stamp, from)?,
             // What it leads to is there: nothing is left to settle.
-            Some(link) if link.stays_in_tree(relative) && fs::kind_followed(&at).is_some() => {
+            Some(link) if link.stays_in_tree(relative) && fs::kind_followed(&at()).is_some() => {
                 Node::Link(link.bytes())
             }
             Some(link) => Node::Open(link, from),
@@ -242,15 +248,20 @@ impl<'a> Walk<'a> {
 }
 
 /// The node of something that is no link.
-fn file(kind: Kind, at: &Path, stamp: Option<Stamp>, from: From) -> Result<Node> {
+fn file(
+    kind: Kind,
+    at: impl FnOnce() -> PathBuf,
+    stamp: Option<Stamp>,
+    from: From,
+) -> Result<Node> {
     match kind {
         Kind::File => {
-            let stamp = stamp.map_or_else(|| Stamp::read(at), Ok)?;
+            let stamp = stamp.map_or_else(|| Stamp::read(&at()), Ok)?;
             Ok(Node::File(Content::new(from, stamp)))
         }
-        Kind::Other(what) => Err(Error::input(format!("{what} cannot be in a layer:")).at(at)),
+        Kind::Other(what) => Err(Error::input(format!("{what} cannot be in a layer:")).at(at())),
         Kind::Directory | Kind::Symlink => Err(Error::input("not a file but a directory:")
-            .at(at)
+            .at(at())
             .hint("use --tree for a directory")),
     }
 }
