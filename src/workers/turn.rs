@@ -46,8 +46,8 @@ impl Turn {
         Self { shared, owner: Arc::new(Owner { number, served, held, paused, cancel }) }
     }
 
-    /// To be called often, with `?`: at least for each file and each few hundred kilobytes.
-    /// Whether the request is still wanted; a large one pauses here for those that have just begun.
+    /// Fails if the request is no longer wanted. A large one pauses here for requests that have just
+    /// begun. To be called often: at least for each file and each few hundred kilobytes.
     pub fn check(&self) -> Result<()> {
         if self.shared.starts.any() {
             self.pause()?;
