@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 
 use crate::project::{Project, fresh};
 use crate::shell::{Context as _, Result, failure};
+use crate::ui;
 
 /// The Python of all bench sets, whatever the machine has.
 const PYTHON: &str = "3.13";
@@ -50,7 +51,7 @@ pub(crate) fn from(requirements: &Path, folder: &Path) -> Result<Vec<Package>> {
         fresh(folder)?;
         download(requirements, &folder.join("wheels"))?;
         let sh = Shell::new()?;
-        for wheel in names(&folder.join("wheels"))? {
+        for wheel in ui::progress("wheels unpacked", names(&folder.join("wheels"))?.into_iter()) {
             let tree = folder.join("trees").join(package(&wheel)?);
             let site = tree.join(format!("lib/python{PYTHON}/site-packages"));
             fs::create_dir_all(&site).context(site.display())?;

@@ -241,7 +241,7 @@ fn small_package(worker: &Path, folder: &Path, page: &mut Page) -> Result<()> {
     // The gigabytes that were written before are on the disk then, and not on their way there.
     let sh = Shell::new()?;
     cmd!(sh, "sync").quiet().run()?;
-    let times = (0..REQUESTS).map(|_| client.request(&request));
+    let times = ui::progress("requests", 0..REQUESTS).map(|_| client.request(&request));
     let mut times: Vec<Duration> = times.collect::<Result<_>>()?;
     times.sort();
     let at = |share: usize| times[(times.len() - 1) * share / 100];
