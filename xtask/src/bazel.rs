@@ -194,6 +194,11 @@ impl Bazel {
         Ok(PathBuf::from(self.quietly("info", &["output_base"])?.trim()))
     }
 
+    /// The server's process.
+    pub(crate) fn server(&self) -> Result<String> {
+        Ok(self.quietly("info", &["server_pid"])?.trim().to_owned())
+    }
+
     /// Where the outputs of the target configuration are: `bazel-bin`.
     pub fn bin(&self) -> Result<PathBuf> {
         Ok(PathBuf::from(self.quietly("info", &["bazel-bin"])?.trim()))

@@ -1,7 +1,8 @@
 //! A layer as GNU tar unpacks it.
 
 use std::path::Path;
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::shell::{self, Result};
 
@@ -20,15 +21,14 @@ pub(crate) struct Contents {
 
 /// Unpacks a layer into a folder, over what is there.
 pub(crate) fn unpack(blob: &Path, into: &Path) -> Result<Contents> {
-    let mut tar = Command::new("tar");
+    let sh = Shell::new()?;
     // `--verbose` twice lists kind, owner, size, date and name of what is unpacked.
-    tar.args(["--extract", "--verbose", "--verbose", "--no-same-owner", "--preserve-permissions"])
-        .args(["--quoting-style=escape", "--file"])
-        .arg(blob)
-        .arg("--directory")
-        .arg(into)
-        .envs([("LC_ALL", "C"), ("TZ", "UTC")]);
-    Ok(read(&shell::capture(&mut tar)?))
+    let tar = cmd!(
+        sh,
+        "tar --extract --verbose --verbose --no-same-owner --preserve-permissions
+         --quoting-style=escape --file {blob} --directory {into}"
+    );
+    Ok(read(&shell::capture(tar.envs([("LC_ALL", "C"), ("TZ", "UTC")]))?))
 }
 
 /// Reads tar's listing.

@@ -2,11 +2,13 @@
 //! whether their promise still holds.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+
+use xshell::cmd;
 
 use crate::dist::tools::Toolchain;
 use crate::project::Project;
-use crate::shell::{self, Context as _, Result, failure};
+use crate::shell::{Context as _, Result, failure};
 use crate::ui;
 
 /// What compares public items, compiled by cargo: it takes minutes.
@@ -17,10 +19,11 @@ const FIRST_PROMISE: &str = "f5d2a36de25b8aef276e163c4302b612f9b371ad";
 
 /// Packs both crates, compiles them from what was packed, and uploads nothing.
 pub(crate) fn package(project: &Project) -> Result<()> {
-    let mut publish = project.cargo(&["publish", "--dry-run", "--locked", "--quiet"]);
+    let (sh, cargo) = project.cargo()?;
+    let publish = cmd!(sh, "{cargo} publish --dry-run --locked --quiet");
     // Changes need not be committed to be tested.
-    publish.args(["--allow-dirty", "--package=worker_protocol", "--package=pylayer"]);
-    shell::run(&mut publish)
+    let publish = publish.args(["--allow-dirty", "--package=worker_protocol", "--package=pylayer"]);
+    Ok(publish.quiet().run()?)
 }
 
 /// Compiles both crates with the oldest Rust that they promise to work with.
@@ -37,27 +40,29 @@ pub(crate) fn msrv(project: &Project) -> Result<()> {
             return Ok(());
         }
     };
-    let mut check = toolchain.cargo(project)?;
-    check.args(["check", "--locked", "--package=worker_protocol", "--package=pylayer"]);
-    shell::run(check.args(["--lib", "--bins", "--all-features"]))
+    let sh = project.shell()?;
+    let check = toolchain
+        .command(&sh, Path::new("cargo"), project)?
+        .args(["check", "--locked", "--package=worker_protocol", "--package=pylayer"])
+        .args(["--lib", "--bins", "--all-features"]);
+    Ok(check.quiet().run()?)
 }
 
 /// Compares the public items of `worker_protocol` with those of the last release.
 pub(crate) fn semver(project: &Project) -> Result<()> {
     let tools = project.folder("tools/cargo")?;
     let (program, stamp) = (tools.join("bin/cargo-semver-checks"), tools.join("semver-version"));
+    let (sh, cargo) = project.cargo()?;
     if !fs::read_to_string(&stamp).is_ok_and(|text| text == SEMVER_CHECKS) {
         ui::heading("cargo-semver-checks");
-        let mut cargo = project.cargo(&["install", "--locked", "--quiet", SEMVER_CHECKS, "--root"]);
-        shell::run(cargo.arg(&tools))?;
+        cmd!(sh, "{cargo} install --locked --quiet {SEMVER_CHECKS} --root {tools}")
+            .quiet()
+            .run()?;
         fs::write(&stamp, SEMVER_CHECKS).context(stamp.display())?;
     }
-    let mut git = Command::new("git");
-    git.args(["describe", "--tags", "--abbrev=0", "--match=v*"]).current_dir(&project.root);
-    let tag = shell::output(&mut git)?;
-    let tag = String::from_utf8_lossy(&tag.stdout).trim().to_owned();
+    let tag = cmd!(sh, "git describe --tags --abbrev=0 --match=v*");
+    let tag = tag.ignore_status().ignore_stderr().read()?;
     let baseline = if tag.is_empty() { FIRST_PROMISE } else { &tag };
-    let mut check = Command::new(program);
-    check.args(["semver-checks", "--package=worker_protocol", "--all-features"]);
-    shell::run(check.args(["--baseline-rev", baseline]).current_dir(&project.root))
+    let check = cmd!(sh, "{program} semver-checks --package=worker_protocol --all-features");
+    Ok(check.args(["--baseline-rev", baseline]).quiet().run()?)
 }

@@ -5,10 +5,10 @@ mod without_bazel;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use xshell::{Cmd, Shell, cmd};
 
 use crate::bazel::{self, Action, Bazel, Build, Layer};
 use crate::blob::{self, Contents};
@@ -193,10 +193,10 @@ impl<'a> CacheLog<'a> {
 
     /// Adds a row with what has been counted since the last one.
     fn after(&mut self, build: &str) -> Result<()> {
-        let mut stat = Command::new(self.worker);
-        stat.args(["cache", "stat", "--json", "--cache-dir"]).arg(&self.folder);
-        let stat: Value = serde_json::from_str(&shell::capture(&mut stat)?)
-            .context("`pylayer cache stat --json` writes no JSON")?;
+        let (sh, Self { worker, folder, .. }) = (Shell::new()?, &*self);
+        let stat = shell::capture(cmd!(sh, "{worker} cache stat --json --cache-dir {folder}"))?;
+        let stat: Value =
+            serde_json::from_str(&stat).context("`pylayer cache stat --json` writes no JSON")?;
         let now = ["hits", "misses"].map(|key| stat[key].as_u64().unwrap_or_default());
         let [hits, misses] = [0, 1].map(|at| now[at].saturating_sub(self.before[at]));
         self.table.row(vec![build.to_owned(), thousands(hits), thousands(misses)]);
@@ -294,14 +294,13 @@ fn unpack(image: &Path, layers: &[Layer], root: &Path) -> Result<Vec<(Layer, Con
 fn self_check(root: &Path) -> Result<()> {
     let python = bazel::repository(&root.join("app.runfiles"), "python")?;
     let path = format!("{}:/usr/bin:/bin", python.join("bin").display());
-    let mut command = Command::new(root.join("app"));
-    command.arg("--self-check").env_clear().env("PATH", path);
-    command.env("LD_LIBRARY_PATH", python.join("lib"));
-    self_checked(&mut command)
+    let (sh, app) = (Shell::new()?, root.join("app"));
+    let command = cmd!(sh, "{app} --self-check").env_clear().env("PATH", path);
+    self_checked(command.env("LD_LIBRARY_PATH", python.join("lib")))
 }
 
 /// Runs a command that has to answer that all is well.
-fn self_checked(command: &mut Command) -> Result<()> {
+fn self_checked(command: Cmd<'_>) -> Result<()> {
     let answer = shell::capture(command)?;
     ui::print(&answer);
     let answer: Value = serde_json::from_str(&answer).context("the application writes no JSON")?;

@@ -10,15 +10,15 @@ pub(crate) mod tools;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use xshell::cmd;
 
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result, failure};
+use crate::shell::{Context as _, Result, failure};
 use crate::{install, session, ui};
 use tools::Tools;
 
@@ -120,9 +120,7 @@ struct Release {
 
 impl Release {
     fn of(project: &Project) -> Result<Self> {
-        let mut command = project.cargo(&["metadata", "--format-version=1", "--no-deps"]);
-        let metadata: Value = serde_json::from_str(&shell::capture(&mut command)?)
-            .context("`cargo metadata` writes no JSON")?;
+        let metadata = project.metadata()?;
         let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
         let package = packages.iter().find(|package| package["name"] == "pylayer");
         let field = |name: &str| {
@@ -227,25 +225,21 @@ fn lockfile(release: &Release, binaries: &[Binary], base: &str) -> Result<String
 fn bill_of_materials(project: &Project, release: &Release, folder: &Path) -> Result<()> {
     let tools = project.folder("tools/cargo")?;
     let (program, stamp) = (tools.join("bin/cargo-cyclonedx"), tools.join("cyclonedx-version"));
+    let (sh, cargo) = project.cargo()?;
     if !fs::read_to_string(&stamp).is_ok_and(|text| text == CYCLONEDX) {
         ui::heading("cargo-cyclonedx, for the bill of materials");
-        let mut cargo = project.cargo(&["install", "--locked", "--quiet", CYCLONEDX, "--root"]);
-        shell::run(cargo.arg(&tools))?;
+        cmd!(sh, "{cargo} install --locked --quiet {CYCLONEDX} --root {tools}").quiet().run()?;
         write(&stamp, CYCLONEDX)?;
     }
     // It writes beside each manifest of the workspace.
     let name = format!("{}.cdx", release.name());
-    let mut command = Command::new(program);
-    command.args([
-        "cyclonedx",
-        "--format=json",
-        "--spec-version=1.5",
-        "--no-build-deps",
-        "--target=x86_64-unknown-linux-musl",
-    ]);
-    command.args(["--override-filename", &name]).current_dir(&project.root);
+    let command = cmd!(
+        sh,
+        "{program} cyclonedx --format=json --spec-version=1.5 --no-build-deps
+         --target=x86_64-unknown-linux-musl --override-filename {name}"
+    );
     // Neither a clock nor a random number is in it then.
-    shell::run(command.env("SOURCE_DATE_EPOCH", "0"))?;
+    command.env("SOURCE_DATE_EPOCH", "0").quiet().run()?;
     let written = ["", "worker_protocol", "xtask"]
         .map(|member| project.root.join(member).join(format!("{name}.json")));
     let text = fs::read_to_string(&written[0]).context(written[0].display())?;

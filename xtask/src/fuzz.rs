@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use xshell::{Shell, cmd};
 
 use crate::install;
 use crate::project::Project;
@@ -77,13 +78,14 @@ fn targets(project: &Project) -> Result<Vec<String>> {
 /// Builds the targets; gives the folder of their programs.
 fn build(project: &Project) -> Result<PathBuf> {
     // With a target of its own, build scripts and macros are not instrumented.
-    let version = shell::capture(Command::new("rustc").arg("-vV"))?;
+    let (sh, cargo) = project.cargo()?;
+    let version = shell::capture(cmd!(sh, "rustc -vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.ok_or_else(|| failure("`rustc -vV` names no host"))?;
     let target = project.folder("fuzz")?;
-    let mut cargo = project.cargo(&["build", "--release", "--locked", "--manifest-path"]);
-    cargo.arg(project.root.join("fuzz/Cargo.toml")).arg(format!("--target={host}"));
-    shell::run(cargo.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &target))?;
+    let build = cmd!(sh, "{cargo} build --release --locked --target={host}");
+    let build = build.args(["--manifest-path", "fuzz/Cargo.toml"]).env("RUSTFLAGS", FLAGS);
+    build.env("CARGO_TARGET_DIR", &target).quiet().run()?;
     Ok(target.join(host).join("release"))
 }
 
@@ -91,11 +93,11 @@ fn build(project: &Project) -> Result<PathBuf> {
 fn fuzz(project: &Project, program: &Path, name: &str, seconds: u32) -> Result<[u64; 2]> {
     let found = project.folder(&format!("fuzz/found/{name}"))?;
     let failed = project.folder("fuzz/failed")?.join(format!("{name}-"));
-    let mut command = Command::new(program);
-    command.arg(found).arg(project.root.join("fuzz/corpus").join(name));
-    command.arg(format!("-max_total_time={seconds}"));
-    command.arg(format!("-artifact_prefix={}", failed.display()));
-    let output = shell::output(command.stdout(Stdio::null()))?;
+    let (corpus, seconds) = (project.root.join("fuzz/corpus").join(name), seconds.to_string());
+    let sh = Shell::new()?;
+    let output =
+        cmd!(sh, "{program} {found} {corpus} -max_total_time={seconds} -artifact_prefix={failed}");
+    let output = output.ignore_stdout().ignore_status().output()?;
     let log = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         ui::say(&log);

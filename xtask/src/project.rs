@@ -1,8 +1,11 @@
 //! Where things are, and the one build of the worker that they share.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use serde_json::Value;
+use xshell::{Shell, cmd};
 
 use crate::shell::{self, Context as _, Result, failure};
 
@@ -22,27 +25,39 @@ impl Project {
             .parent()
             .ok_or_else(|| failure("xtask is not in a folder of the checkout"))?
             .to_path_buf();
-        let mut command = cargo(&root);
-        let metadata =
-            shell::capture(command.args(["metadata", "--format-version=1", "--no-deps"]))?;
-        let metadata: serde_json::Value =
-            serde_json::from_str(&metadata).context("`cargo metadata` writes no JSON")?;
-        let target = metadata["target_directory"]
-            .as_str()
-            .ok_or_else(|| failure("`cargo metadata` names no target folder"))?;
-        Ok(Self { target: PathBuf::from(target), root })
+        let mut project = Self { root, target: PathBuf::new() };
+        let metadata = project.metadata()?;
+        let target = metadata["target_directory"].as_str();
+        let target = target.ok_or_else(|| failure("`cargo metadata` names no target folder"))?;
+        project.target = PathBuf::from(target);
+        Ok(project)
     }
 
-    /// A command of cargo's, at the root.
-    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut command = cargo(&self.root);
-        command.args(arguments);
-        command
+    /// What cargo knows of the workspace.
+    pub(crate) fn metadata(&self) -> Result<Value> {
+        let (sh, cargo) = self.cargo()?;
+        let metadata = shell::capture(cmd!(sh, "{cargo} metadata --format-version=1 --no-deps"))?;
+        serde_json::from_str(&metadata).context("`cargo metadata` writes no JSON")
+    }
+
+    /// A shell at the root.
+    pub(crate) fn shell(&self) -> Result<Shell> {
+        let sh = Shell::new()?;
+        sh.change_dir(&self.root);
+        Ok(sh)
+    }
+
+    /// A shell at the root, and its cargo.
+    pub(crate) fn cargo(&self) -> Result<(Shell, OsString)> {
+        // Cargo names itself to what it runs; so it is the same version throughout.
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Ok((self.shell()?, cargo))
     }
 
     /// Builds the worker in release; gives its path.
     pub(crate) fn worker(&self) -> Result<PathBuf> {
-        shell::run(&mut self.cargo(&["build", "--release", "--locked", "--bin=pylayer"]))?;
+        let (sh, cargo) = self.cargo()?;
+        cmd!(sh, "{cargo} build --release --locked --bin=pylayer").quiet().run()?;
         Ok(self.target.join("release/pylayer"))
     }
 
@@ -52,14 +67,6 @@ impl Project {
         fs::create_dir_all(&folder).context(folder.display())?;
         Ok(folder)
     }
-}
-
-fn cargo(root: &Path) -> Command {
-    // Cargo names itself to what it runs; so it is the same version throughout.
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(program);
-    command.current_dir(root);
-    command
 }
 
 /// Empties a folder, or makes it.

@@ -1,9 +1,11 @@
-//! Other programs, run so that a failure says which command it was.
+//! Failures in words, and other programs where xshell does not run them.
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+
+use xshell::Cmd;
 
 /// What went wrong, in words for a person.
 #[derive(Debug)]
@@ -24,6 +26,12 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<xshell::Error> for Failure {
+    fn from(error: xshell::Error) -> Self {
+        failure(error)
+    }
+}
 
 /// Says what was being done when an error came up.
 pub trait Context<T> {
@@ -58,7 +66,7 @@ fn quote(word: &str) -> String {
 }
 
 /// Runs a command whose output goes where ours goes; it reads nothing, and has to succeed.
-pub fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command
         .stdin(Stdio::null())
         .status()
@@ -70,24 +78,25 @@ pub fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command for its standard output; its standard error goes where ours goes.
-pub fn capture(command: &mut Command) -> Result<String> {
-    command.stderr(Stdio::inherit());
-    let output = output(command)?;
+pub(crate) fn capture(command: Cmd<'_>) -> Result<String> {
+    let mut command = Command::from(command);
+    let output = output(command.stderr(Stdio::inherit()))?;
     if !output.status.success() {
-        // It may hold the reason, as with programs that report on standard output.
+        // It may hold the reason, as with programs that report on standard output; xshell drops it.
         io::stderr().write_all(&output.stdout).context("cannot write to standard error")?;
-        return Err(failure(format!("`{}` failed: {}", display(command), output.status)));
+        return Err(failure(format!("`{}` failed: {}", display(&command), output.status)));
     }
-    String::from_utf8(output.stdout).context(format_args!("`{}` writes no UTF-8", display(command)))
+    String::from_utf8(output.stdout)
+        .context(format_args!("`{}` writes no UTF-8", display(&command)))
 }
 
 /// Runs a command that may fail, and gives all that it said, save what goes elsewhere already.
-pub fn output(command: &mut Command) -> Result<Output> {
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
     command.stdin(Stdio::null()).output().context(format_args!("cannot run `{}`", display(command)))
 }
 
 /// Where a program is on `PATH`.
-pub fn which(program: &str) -> Option<PathBuf> {
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
@@ -95,6 +104,7 @@ pub fn which(program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xshell::{Shell, cmd};
 
     #[test]
     fn a_command_is_shown_so_that_a_shell_reads_it_back() {
@@ -105,6 +115,9 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_command() {
+        let (sh, script) = (Shell::new().unwrap(), "exit 3");
+        let failed = cmd!(sh, "sh -c {script}").quiet().run().unwrap_err().to_string();
+        assert!(failed.contains("`sh -c \"exit 3\"`: 3"), "{failed}");
         let failed = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err().to_string();
         assert_eq!(failed, "`sh -c 'exit 3'` failed: exit status: 3");
         let missing = run(&mut Command::new("no-such-program")).unwrap_err().to_string();

@@ -10,9 +10,10 @@ mod remote;
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
+
+use xshell::{Shell, cmd};
 
 use crate::shell::{self, Context as _, Result, failure};
 use crate::{install, ui};
@@ -57,16 +58,17 @@ pub(crate) fn root() -> Result<PathBuf> {
 }
 
 fn is_recent(program: &PathBuf) -> bool {
-    let output = shell::output(Command::new(program).arg("--version"));
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let version = text.unwrap_or_default();
+    let said = Shell::new()
+        .and_then(|sh| cmd!(sh, "{program} --version").ignore_status().ignore_stderr().read());
+    let version = said.unwrap_or_default();
     let major = version.trim().strip_prefix("bazel ").and_then(|version| version.split('.').next());
     major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= OLDEST)
 }
 
 /// The program that enters the root and runs its Bazel.
 fn in_root() -> Result<PathBuf> {
-    let is_root = shell::capture(Command::new("id").arg("-u"))?.trim() == "0";
+    let sh = Shell::new()?;
+    let is_root = shell::capture(cmd!(sh, "id -u"))?.trim() == "0";
     if shell::which("apt-get").is_none() || !is_root {
         return Err(failure(
             "there is no Bazel of version 7 or later on PATH: install bazelisk \
@@ -91,9 +93,8 @@ fn in_root() -> Result<PathBuf> {
         remove(stale)?;
     }
     // What is mounted there goes with the command, however it ends.
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation=private", "sh"]).arg(&make).arg(&new).arg(mirror());
-    shell::run(&mut command)?;
+    let mirror = mirror();
+    cmd!(sh, "unshare --mount --propagation=private sh {make} {new} {mirror}").quiet().run()?;
     fs::write(new.join(RECIPE), MAKE).context(new.display())?;
     fs::rename(&new, &root).context(root.display())?;
     if is_recent(&bazel) {
@@ -142,7 +143,8 @@ fn remove(root: &Path) -> Result<()> {
     if mounts.lines().any(|line| line.contains(&root.display().to_string())) {
         return Err(failure(format!("something is mounted in {}: unmount it", root.display())));
     }
-    shell::run(Command::new("rm").args(["-rf", "--one-file-system"]).arg(root))
+    let sh = Shell::new()?;
+    Ok(cmd!(sh, "rm -rf --one-file-system {root}").quiet().run()?)
 }
 
 /// Where caches go (XDG Base Directory Specification).

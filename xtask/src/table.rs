@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use comfy_table::{CellAlignment, LineStyle, presets};
+
 /// How a column is aligned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Align {
@@ -15,71 +17,52 @@ pub(crate) enum Align {
 #[derive(Debug)]
 pub(crate) struct Table {
     header: Vec<(String, Align)>,
-    rows: Vec<Vec<String>>,
+    cells: comfy_table::Table,
     markdown: bool,
 }
 
 impl Table {
     /// A table for a terminal.
     pub(crate) fn new(header: &[(&str, Align)]) -> Self {
-        let header = header.iter().map(|(name, align)| ((*name).to_owned(), *align)).collect();
-        Self { header, rows: Vec::new(), markdown: false }
+        let mut table = Self::markdown(header);
+        table.cells.load_style(presets::NOTHING);
+        for column in table.cells.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        Self { markdown: false, ..table }
     }
 
     /// A table for a document.
     pub(crate) fn markdown(header: &[(&str, Align)]) -> Self {
-        Self { markdown: true, ..Self::new(header) }
+        let mut cells = comfy_table::Table::new();
+        // The preset's rule does not say which columns are numbers: `fmt` writes another one.
+        cells.load_style(presets::ASCII_MARKDOWN.header_separator(LineStyle::none()));
+        cells.set_header(header.iter().map(|(name, _)| *name));
+        for (column, (_, align)) in cells.column_iter_mut().zip(header) {
+            if let Align::Right = align {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let header = header.iter().map(|(name, align)| ((*name).to_owned(), *align)).collect();
+        Self { header, cells, markdown: true }
     }
 
     /// Adds a row, of as many cells as the header has.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.header.len(), "a row has a cell for each column");
-        self.rows.push(cells);
-    }
-
-    fn line<'a>(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        widths: &[usize],
-        cells: impl Iterator<Item = &'a String>,
-    ) -> fmt::Result {
-        let padded =
-            cells.zip(&self.header).zip(widths).map(|((cell, (_, align)), width)| match align {
-                Align::Left => format!("{cell:<width$}"),
-                Align::Right => format!("{cell:>width$}"),
-            });
-        let padded: Vec<String> = padded.collect();
-        if self.markdown {
-            writeln!(f, "| {} |", padded.join(" | "))
-        } else {
-            writeln!(f, "{}", padded.join("  ").trim_end())
-        }
-    }
-
-    fn rule(&self, f: &mut fmt::Formatter<'_>, widths: &[usize]) -> fmt::Result {
-        let dashes = self.header.iter().zip(widths).map(|((_, align), width)| match align {
-            Align::Right if self.markdown => format!("{:->width$}", ":"),
-            _ => "-".repeat(*width),
-        });
-        let dashes: Vec<String> = dashes.collect();
-        if self.markdown {
-            writeln!(f, "| {} |", dashes.join(" | "))
-        } else {
-            writeln!(f, "{}", dashes.join("  "))
-        }
+        self.cells.add_row(cells);
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            cells.chain([self.header[column].0.chars().count()]).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
-        self.line(f, &widths, self.header.iter().map(|(name, _)| name))?;
-        self.rule(f, &widths)?;
-        self.rows.iter().try_for_each(|row| self.line(f, &widths, row.iter()))
+        let mut table = self.cells.clone();
+        let widths = table.column_max_content_widths();
+        table.set_header(self.header.iter().zip(widths).map(|((name, align), width)| {
+            let end = if self.markdown && matches!(align, Align::Right) { ":" } else { "-" };
+            format!("{name}\n{end:->0$}", usize::from(width))
+        }));
+        writeln!(f, "{}", table.trim_fmt())
     }
 }
 

@@ -3,8 +3,9 @@
 mod lanes;
 
 use std::iter;
-use std::process::Command;
 use std::time::Instant;
+
+use xshell::cmd;
 
 use crate::bazel::Bazel;
 use crate::crates;
@@ -26,6 +27,9 @@ struct Step {
     needs: &'static [Need],
     run: fn(&Project) -> Result<()>,
 }
+
+/// Tests, all with the same features: others would have cargo replace the worker that is tested.
+const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];
 
 /// Steps of cargo, what fails soonest first.
 const CARGO: &[Step] = &[
@@ -208,53 +212,51 @@ pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
 }
 
 fn fmt(project: &Project) -> Result<()> {
-    shell::run(&mut project.cargo(&["fmt", "--all", "--check"]))?;
-    shell::run(&mut project.cargo(&["fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]))
+    let (sh, cargo) = project.cargo()?;
+    cmd!(sh, "{cargo} fmt --all --check").quiet().run()?;
+    Ok(cmd!(sh, "{cargo} fmt --manifest-path=fuzz/Cargo.toml --check").quiet().run()?)
 }
 
 fn clippy(project: &Project) -> Result<()> {
-    let mut clippy =
-        project.cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--locked"]);
-    shell::run(clippy.args(["--", "-D", "warnings"]))
+    let (sh, cargo) = project.cargo()?;
+    let clippy = cmd!(sh, "{cargo} clippy --workspace --all-targets --all-features --locked");
+    Ok(clippy.args(["--", "-D", "warnings"]).quiet().run()?)
 }
 
 fn doc(project: &Project) -> Result<()> {
+    let (sh, cargo) = project.cargo()?;
     // Whoever takes a crate without its features reads the documentation of that.
-    ["--all-features", "--no-default-features"].into_iter().try_for_each(|features| {
-        let mut doc = project.cargo(&["doc", "--workspace", features, "--no-deps", "--locked"]);
-        shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
-    })
+    for features in ["--all-features", "--no-default-features"] {
+        let doc = cmd!(sh, "{cargo} doc --workspace {features} --no-deps --locked");
+        doc.env("RUSTDOCFLAGS", "-Dwarnings").quiet().run()?;
+    }
+    Ok(())
 }
 
 fn deny(project: &Project) -> Result<()> {
-    let mut deny = Command::new(install::cargo_deny(&project.folder("tools")?)?);
+    let (sh, deny) = (project.shell()?, install::cargo_deny(&project.folder("tools")?)?);
     // Advisories need a database that is fetched from GitHub.
-    deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
-    shell::run(deny.current_dir(&project.root))
+    let deny = cmd!(sh, "{deny} --locked check --hide-inclusion-graph bans licenses sources");
+    Ok(deny.quiet().run()?)
 }
 
 fn rust(project: &Project) -> Result<()> {
-    shell::run(&mut tests(project))
-}
-
-/// Tests, all with the same features: others would have cargo replace the worker that is tested.
-fn tests(project: &Project) -> Command {
-    project.cargo(&["test", "--workspace", "--all-features", "--locked"])
+    let (sh, cargo) = project.cargo()?;
+    Ok(cmd!(sh, "{cargo} {TESTS...}").quiet().run()?)
 }
 
 fn buildifier(project: &Project) -> Result<()> {
-    let mut git = Command::new("git");
-    git.args(["ls-files", "-z", "*.bzl", "*.bazel", "*BUILD"]);
-    let files = shell::capture(git.current_dir(&project.root))?;
+    let sh = project.shell()?;
+    let files = shell::capture(cmd!(sh, "git ls-files -z *.bzl *.bazel *BUILD"))?;
+    let files = files.split_terminator('\0');
     let buildifier = install::buildifier(&project.folder("tools")?)?;
-    let mut command = Command::new(buildifier);
-    command.args(["-mode=check", "-lint=warn"]).current_dir(&project.root);
-    shell::run(command.args(files.split_terminator('\0')))
+    Ok(cmd!(sh, "{buildifier} -mode=check -lint=warn {files...}").quiet().run()?)
 }
 
 fn workflows(project: &Project) -> Result<()> {
     let actionlint = install::actionlint(&project.folder("tools/actionlint")?)?;
-    shell::run(Command::new(actionlint).arg("-no-color").current_dir(&project.root))
+    let sh = project.shell()?;
+    Ok(cmd!(sh, "{actionlint} -no-color").quiet().run()?)
 }
 
 fn rules(project: &Project) -> Result<()> {
@@ -268,26 +270,23 @@ fn rules(project: &Project) -> Result<()> {
 }
 
 fn rule_sources(project: &Project) -> Result<()> {
-    ["py/tests/docs_test.py", "py/tests/source_test.py"].into_iter().try_for_each(|script| {
-        let mut python = Command::new("python3");
-        shell::run(python.arg(script).current_dir(&project.root))
-    })
+    let sh = project.shell()?;
+    cmd!(sh, "python3 py/tests/docs_test.py").quiet().run()?;
+    Ok(cmd!(sh, "python3 py/tests/source_test.py").quiet().run()?)
 }
 
 fn images(project: &Project) -> Result<()> {
     let worker = project.worker()?;
-    let mut python = Command::new("python3");
-    python.arg("py/tests/e2e/run.py").current_dir(&project.root).env("PYLAYER_BINARY", worker);
-    python.env("BAZEL", sid::bazel()?);
-    shell::run(&mut python)?;
+    let sh = project.shell()?;
+    let python = cmd!(sh, "python3 py/tests/e2e/run.py").env("PYLAYER_BINARY", worker);
+    python.env("BAZEL", sid::bazel()?).quiet().run()?;
     clients(project)
 }
 
 /// What pushes images and is no package of Debian stable.
 fn clients(project: &Project) -> Result<()> {
     const CLIENTS: [&str; 2] = ["crane", "oras"];
-    let mut tests = tests(project);
-    tests.args(["--test=black_box", "registry::", "--", "--ignored"]);
+    let (sh, cargo) = project.cargo()?;
     if CLIENTS.iter().any(|name| shell::which(name).is_none()) {
         if !sid::is_used()? {
             ui::say("skipped: crane or oras is not on PATH, and there is no root of Debian sid");
@@ -295,25 +294,27 @@ fn clients(project: &Project) -> Result<()> {
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = iter::once(sid::programs(&CLIENTS)?).chain(std::env::split_paths(&path));
-        tests.env("PATH", std::env::join_paths(folders).context("PATH")?);
+        sh.set_var("PATH", std::env::join_paths(folders).context("PATH")?);
     }
-    shell::run(&mut tests)
+    let tests = cmd!(sh, "{cargo} {TESTS...} --test=black_box registry:: -- --ignored");
+    Ok(tests.quiet().run()?)
 }
 
 /// Runs the tests that take minutes.
 pub(crate) fn soak(project: &Project) -> Result<()> {
     install::all(&[install::CC, install::UTIL_LINUX, install::ZSTD])?;
-    let mut tests = project.cargo(&["test", "--release", "--locked", "--test=black_box"]);
-    tests.args(["--", "--ignored", "--nocapture"]);
-    // Those need more programs, and belong to `images`.
-    shell::run(tests.arg("--skip=registry::"))
+    let (sh, cargo) = project.cargo()?;
+    let tests = cmd!(sh, "{cargo} test --release --locked --test=black_box");
+    // Those of registries need more programs, and belong to `images`.
+    let tests = tests.args(["--", "--ignored", "--nocapture", "--skip=registry::"]);
+    Ok(tests.quiet().run()?)
 }
 
 fn bazel(project: &Project) -> Result<()> {
     let worker = project.worker()?;
-    let mut tests = tests(project);
-    tests.args(["--test=bazel", "--", "--ignored", "--test-threads=1", "--skip=remote::"]);
-    shell::run(tests.env("PYLAYER_BINARY", worker))
+    let (sh, cargo) = project.cargo()?;
+    let tests = cmd!(sh, "{cargo} {TESTS...} --test=bazel -- --ignored --test-threads=1");
+    Ok(tests.arg("--skip=remote::").env("PYLAYER_BINARY", worker).quiet().run()?)
 }
 
 fn remote(project: &Project) -> Result<()> {
@@ -322,7 +323,7 @@ fn remote(project: &Project) -> Result<()> {
         ui::say("skipped: the servers run in a root of Debian sid, and Bazel is on PATH here");
         return Ok(());
     }
-    let mut tests = tests(project);
-    tests.args(["--test=bazel", "remote::", "--", "--ignored", "--test-threads=1"]);
-    shell::run(tests.env("PYLAYER_BINARY", worker))
+    let (sh, cargo) = project.cargo()?;
+    let tests = cmd!(sh, "{cargo} {TESTS...} --test=bazel remote:: -- --ignored --test-threads=1");
+    Ok(tests.env("PYLAYER_BINARY", worker).quiet().run()?)
 }

@@ -4,6 +4,10 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use indicatif::{
+    ProgressBar, ProgressBarIter, ProgressFinish, ProgressIterator as _, ProgressStyle,
+};
+
 use crate::shell::Failure;
 
 /// Writes a result to standard output. Where that is gone, nobody is there to be told.
@@ -27,6 +31,14 @@ pub(crate) fn heading(text: impl fmt::Display) {
 pub(crate) fn done(text: impl fmt::Display) {
     let (start, end) = style("32");
     say(format_args!("{start}<== {text}{end}"));
+}
+
+/// Shows how far a loop has come that says nothing, while it runs, and only at a terminal.
+pub(crate) fn progress<I: ExactSizeIterator>(what: &'static str, items: I) -> ProgressBarIter<I> {
+    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}");
+    let bar = ProgressBar::new(items.len() as u64).with_message(what);
+    let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    items.progress_with(bar.with_finish(ProgressFinish::AndClear))
 }
 
 /// Ends all of it, badly.

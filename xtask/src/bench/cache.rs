@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use xshell::{Shell, cmd};
+
 use super::data::{self, Set, noise, write};
 use super::page::{Page, Unit};
 use super::programs::{BSDTAR, Job};
@@ -67,8 +69,8 @@ fn merged(worker: &Path, folder: &Path, set: &Set, page: &mut Page) -> Result<()
         let Some((_, package)) = package else { continue };
         ui::heading(format_args!("the {which} of 29 packages changed: {package}"));
         let at = trees.iter().position(|(name, _)| name == *package).unwrap_or_default();
-        let copy = folder.join(which);
-        shell::run(Command::new("cp").arg("-r").arg(&trees[at].1).arg(&copy))?;
+        let (sh, copy, (_, tree)) = (Shell::new()?, folder.join(which), &trees[at]);
+        cmd!(sh, "cp -r {tree} {copy}").quiet().run()?;
         let original = std::mem::replace(&mut trees[at].1, copy);
         let alone = alone(worker, &trees[at])?;
         let whole = changed(&mut client, &output, &trees, at)?;
@@ -105,8 +107,8 @@ fn trees(packages: &[Package]) -> Vec<(String, PathBuf)> {
 
 /// What a layer costs of whose packages more and more are new.
 fn shares(worker: &Path, folder: &Path, set: &Set, peer: Duration, page: &mut Page) -> Result<()> {
-    let copies = folder.join("copies");
-    shell::run(Command::new("cp").arg("-r").arg(&set.trees).arg(&copies))?;
+    let (sh, copies, originals) = (Shell::new()?, folder.join("copies"), &set.trees);
+    cmd!(sh, "cp -r {originals} {copies}").quiet().run()?;
     let mut trees = trees(&set.packages);
     for (name, tree) in &mut trees {
         *tree = copies.join(name);
@@ -183,9 +185,8 @@ fn changed(
 
 /// A file of a package that may be longer: any that is no program.
 pub(super) fn file(tree: &Path) -> Result<PathBuf> {
-    let found = shell::capture(
-        Command::new("find").arg(tree).args(["-name", "METADATA", "-print", "-quit"]),
-    )?;
+    let sh = Shell::new()?;
+    let found = shell::capture(cmd!(sh, "find {tree} -name METADATA -print -quit"))?;
     match found.trim() {
         "" => Err(failure(format!("{} has no METADATA", tree.display()))),
         path => Ok(PathBuf::from(path)),
@@ -194,9 +195,8 @@ pub(super) fn file(tree: &Path) -> Result<PathBuf> {
 
 /// A Python source of a package.
 fn source(tree: &Path) -> Result<PathBuf> {
-    let found = shell::capture(
-        Command::new("find").arg(tree).args(["-name", "*.py", "-size", "+0", "-print", "-quit"]),
-    )?;
+    let sh = Shell::new()?;
+    let found = shell::capture(cmd!(sh, "find {tree} -name *.py -size +0 -print -quit"))?;
     match found.trim() {
         "" => Err(failure(format!("{} has no Python source", tree.display()))),
         path => Ok(PathBuf::from(path)),
@@ -205,8 +205,8 @@ fn source(tree: &Path) -> Result<PathBuf> {
 
 /// The segments of so many packages in a cache, each in a file.
 fn segments(cache: &Path, count: usize) -> Result<Vec<PathBuf>> {
-    let mut find = Command::new("find");
-    let found = shell::capture(find.arg(cache).args(["-path", "*/blobs/*", "-type", "f"]))?;
+    let sh = Shell::new()?;
+    let found = shell::capture(cmd!(sh, "find {cache} -path */blobs/* -type f"))?;
     let mut files: Vec<PathBuf> = found.lines().map(PathBuf::from).collect();
     files.sort();
     if files.len() == count { Ok(files) } else { Err(failure("not each package has a segment")) }
@@ -221,7 +221,8 @@ pub(super) fn cat(segments: &[PathBuf], folder: &Path) -> Result<Cost> {
 }
 
 fn size(tree: &Path) -> Result<u64> {
-    let size = shell::capture(Command::new("du").arg("-sb").arg(tree))?;
+    let sh = Shell::new()?;
+    let size = shell::capture(cmd!(sh, "du -sb {tree}"))?;
     let bytes = size.split_whitespace().next().and_then(|bytes| bytes.parse().ok());
     bytes.ok_or_else(|| failure("du prints no number"))
 }
@@ -238,8 +239,9 @@ fn small_package(worker: &Path, folder: &Path, page: &mut Page) -> Result<()> {
     let request = client::request(&folder.join("small.tar.gz"), &[("small".to_owned(), tree)])?;
     client.request(&request)?;
     // The gigabytes that were written before are on the disk then, and not on their way there.
-    shell::run(&mut Command::new("sync"))?;
-    let times = (0..REQUESTS).map(|_| client.request(&request));
+    let sh = Shell::new()?;
+    cmd!(sh, "sync").quiet().run()?;
+    let times = ui::progress("requests", 0..REQUESTS).map(|_| client.request(&request));
     let mut times: Vec<Duration> = times.collect::<Result<_>>()?;
     times.sort();
     let at = |share: usize| times[(times.len() - 1) * share / 100];
@@ -275,7 +277,9 @@ fn large(worker: &Path, folder: &Path, page: &mut Page) -> Result<()> {
     let tree = folder.join("large");
     write(&tree.join("seed"), &noise(1, 1 << 20))?;
     let script = "for n in 1 2 3; do for m in $(seq 1000); do cat seed; done > big$n; done";
-    shell::run(Command::new("sh").args(["-ec", script]).current_dir(&tree))?;
+    let sh = Shell::new()?;
+    sh.change_dir(&tree);
+    cmd!(sh, "sh -ec {script}").quiet().run()?;
     let request = client::request(&folder.join("large.tar.gz"), &[("large".to_owned(), tree)])?;
     let mut client = Client::start(worker, &folder.join("cache-large"))?;
     client.request(&request)?;

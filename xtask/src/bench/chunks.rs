@@ -9,12 +9,13 @@ use std::process::{Command, Stdio};
 
 use fastcdc::v2020::FastCDC;
 use sha2::{Digest as _, Sha256};
+use xshell::{Shell, cmd};
 
 use super::cache::file;
 use super::page::{Page, Unit};
 use super::{DESTINATION, data, ratio, whole};
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result};
+use crate::shell::{Context as _, Result};
 use crate::ui;
 
 /// Chunks have this many bytes on average, at least a quarter, and at most four times as many.
@@ -49,7 +50,8 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
     // The one in the middle, by name.
     let at = trees.len() / 2;
     let changed = folder.join("changed");
-    shell::run(Command::new("cp").arg("-r").arg(&trees[at].1).arg(&changed))?;
+    let (sh, (_, tree)) = (Shell::new()?, &trees[at]);
+    cmd!(sh, "cp -r {tree} {changed}").quiet().run()?;
     let path = file(&changed)?;
     let mut text = fs::read(&path).context(path.display())?;
     text.extend_from_slice(b"# changed\n");
@@ -79,13 +81,13 @@ fn layer(worker: &Path, folder: &Path, trees: &[(String, PathBuf)], way: Way) ->
         Way::Ours(compression) => compression,
         Way::Stream(_) => "none",
     };
-    let mut command = Command::new(worker);
-    command.args(["layer", "--output"]).arg(&output).arg(format!("--compression={compression}"));
+    let sh = Shell::new()?;
+    let mut command = cmd!(sh, "{worker} layer --output {output} --compression={compression}");
     for (name, tree) in trees {
-        command.arg(format!("--package={name}")).arg("--tree").arg(tree);
-        command.arg(format!("--to={DESTINATION}/{name}"));
+        command = command.arg(format!("--package={name}")).arg("--tree").arg(tree);
+        command = command.arg(format!("--to={DESTINATION}/{name}"));
     }
-    shell::run(&mut command)?;
+    command.quiet().run()?;
     if let Way::Stream([program, flags @ ..]) = way {
         let input = fs::File::open(&output).context(output.display())?;
         let compressed = Command::new(program)

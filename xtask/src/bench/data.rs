@@ -82,7 +82,7 @@ fn text(set: &Set) -> Result<impl Iterator<Item = Result<u8>>> {
 }
 
 fn cut(mut text: impl Iterator<Item = Result<u8>>, trees: &Path) -> Result<()> {
-    for number in 0..100_000_usize {
+    for number in ui::progress("files", 0..100_000_usize) {
         let length = 500 + number * 7919 % 1600;
         let (package, file) = (number / 500, number % 500);
         let path = trees.join(format!("p{package:03}/d{}/m{file}.py", file % 20));

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
+
+use xshell::{Shell, cmd};
 
 use super::data::{self, write};
 use super::page::{Page, Unit};
@@ -95,8 +96,8 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
 
 /// As much source text as one member holds.
 fn one_member(tree: &Path) -> Result<Vec<u8>> {
-    let find = ["-name", "*.py", "-type", "f"];
-    let found = shell::capture(Command::new("find").arg(tree).args(find))?;
+    let sh = Shell::new()?;
+    let found = shell::capture(cmd!(sh, "find {tree} -name *.py -type f"))?;
     let mut files: Vec<&str> = found.lines().collect();
     files.sort_unstable();
     let mut text = Vec::new();

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use xshell::{Shell, cmd};
 
 use super::page::{Page, Unit};
 use super::{median, ratio};
@@ -102,7 +103,8 @@ pub(super) fn fresh_output(project: &Project, name: &str) -> Result<PathBuf> {
     let output = project.folder("bench")?.join(name);
     if output.exists() {
         // Bazel's outputs are not to be written to, their folders included.
-        shell::run(Command::new("chmod").args(["-R", "u+w"]).arg(&output))?;
+        let sh = Shell::new()?;
+        cmd!(sh, "chmod -R u+w {output}").quiet().run()?;
     }
     fresh(&output)?;
     Ok(output)
@@ -115,8 +117,7 @@ fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -
     // The worker, the toolchains and the server are there before the clock starts.
     let images: Vec<String> = (0..IMAGES).map(|image| format!("//:image{image}")).collect();
     shell::run(bazel.building("build").arg("--nobuild").args(&images).args(options))?;
-    let server = shell::capture(bazel.command("info").arg("server_pid"))?;
-    let server = server.trim().to_owned();
+    let server = bazel.server()?;
     let before = cpu(&server)?;
     let start = Instant::now();
     shell::run(bazel.building("build").arg(UNCHECKED).args(&images).args(options))?;
@@ -135,8 +136,7 @@ fn build(project: &Project, workspace: &Path, worker: &Path, options: &[&str]) -
 /// the workers that it started, which have ended after it.
 pub(super) fn cost(bazel: &Bazel, target: &str, options: &[&str]) -> Result<(String, Duration)> {
     shell::run(bazel.building("build").args(["--nobuild", target]).args(options))?;
-    let server = shell::capture(bazel.command("info").arg("server_pid"))?;
-    let server = server.trim().to_owned();
+    let server = bazel.server()?;
     let before = cpu(&server)?;
     let output = shell::output(bazel.building("build").arg(target).args(options))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use xshell::{Shell, cmd};
 
 use crate::project::Project;
-use crate::shell::{self, Context as _, Result, failure};
+use crate::shell::{Context as _, Result, failure};
 use crate::table::Align::{Left, Right};
 use crate::table::Table;
 use crate::ui;
@@ -185,8 +185,9 @@ fn machine() -> Result<String> {
     let name = processors.lines().find_map(|line| line.strip_prefix("model name"));
     let name = name.map_or("unknown", |line| line.trim_start_matches([' ', '\t', ':']));
     let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
+    let sh = Shell::new()?;
     let first = |program: &str, argument: &str| -> Result<String> {
-        let said = shell::output(Command::new(program).arg(argument))?;
+        let said = cmd!(sh, "{program} {argument}").ignore_status().output()?;
         let text = String::from_utf8_lossy(if said.stdout.is_empty() {
             &said.stderr
         } else {

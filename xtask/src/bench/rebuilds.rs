@@ -2,10 +2,10 @@
 //! and in another workspace.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use xshell::{Shell, cmd};
 
 use super::images;
 use super::page::Page;
@@ -25,7 +25,8 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
     let output = images::fresh_output(project, "rebuilds-bazel")?;
     let cache = output.join("cache");
     fresh(&cache)?;
-    shell::run(Command::new("chmod").arg("700").arg(&cache))?;
+    let sh = Shell::new()?;
+    cmd!(sh, "chmod 700 {cache}").quiet().run()?;
     let flags: Vec<String> = MNEMONICS
         .iter()
         .map(|name| format!("--worker_extra_flag={name}=--cache-dir={}", cache.display()))
@@ -81,10 +82,10 @@ impl Rows<'_> {
         let made = build.actions.iter().filter(|action| action.is_layer() || action.is_segment());
         let time: Duration = made.filter_map(|action| action.time).sum();
         let first = *self.first.get_or_insert(time);
-        let mut stat = Command::new(self.worker);
-        stat.args(["cache", "stat", "--json", "--cache-dir"]).arg(self.cache);
-        let stat: Value = serde_json::from_str(&shell::capture(&mut stat)?)
-            .context("`pylayer cache stat --json` writes no JSON")?;
+        let (sh, Self { worker, cache, .. }) = (Shell::new()?, &*self);
+        let stat = shell::capture(cmd!(sh, "{worker} cache stat --json --cache-dir {cache}"))?;
+        let stat: Value =
+            serde_json::from_str(&stat).context("`pylayer cache stat --json` writes no JSON")?;
         let now = ["hits", "misses"].map(|key| stat[key].as_u64().unwrap_or_default());
         let [hits, misses] = [0, 1].map(|at| now[at].saturating_sub(self.before[at]));
         self.before = now;

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use worker_protocol::messages::{Input, WorkRequest};
+use xshell::{Shell, cmd};
 
 use super::cache::{cat, file, peer};
 use super::page::{Page, Unit};
@@ -14,7 +14,7 @@ use super::{DESTINATION, data, median, ratio, whole};
 use crate::client::{Client, digest};
 use crate::measure::Cost;
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result};
+use crate::shell::{Context as _, Result};
 use crate::ui;
 
 /// Runs all cases.
@@ -54,7 +54,8 @@ pub(super) fn run(project: &Project, worker: &Path, page: &mut Page) -> Result<(
         ui::heading(format_args!("{} changed", package.name));
         let copy = folder.join("changed").join(&package.name);
         fs::create_dir_all(folder.join("changed")).context(folder.display())?;
-        shell::run(Command::new("cp").arg("-r").arg(&package.tree).arg(&copy))?;
+        let (sh, tree) = (Shell::new()?, &package.tree);
+        cmd!(sh, "cp -r {tree} {copy}").quiet().run()?;
         let changing = file(&copy)?;
         let mut text = fs::read(&changing).context(changing.display())?;
         text.extend_from_slice(b"# changed\n");

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use worker_protocol::messages::{Input, WorkRequest};
+use xshell::{Shell, cmd};
 
 use super::{
     CHANGE, CacheLog, IMAGE_NAME, change, digests, run_image, self_checked, show_image, table,
@@ -35,10 +35,9 @@ pub(super) fn run(project: &Project, worker: &Path, why: &Failure) -> Result<()>
     let folder = project.folder("demo")?.join("without-bazel");
     let copy = folder.join("webapi");
     workspace::copy(&project.root, "examples/webapi", &copy)?;
-    let python = shell::capture(
-        Command::new("python3")
-            .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2], end='')"]),
-    )?;
+    let sh = Shell::new()?;
+    let version = "import sys; print('%d.%d' % sys.version_info[:2], end='')";
+    let python = shell::capture(cmd!(sh, "python3 -c {version}"))?;
     ui::heading("pip fetches the wheels; each is installed into a tree of its own");
     let packages = packages(&folder, &copy, &python)?;
     let (cache, output) = (folder.join("cache"), folder.join("layers"));
@@ -94,27 +93,27 @@ fn image(worker: &Path, folder: &Path, layers: &[Layer]) -> Result<(PathBuf, Pat
     // The copy of the example has the image's name here.
     let image = folder.join("image");
     let page = folder.join(format!("{IMAGE_NAME}.html"));
-    let mut command = Command::new(worker);
-    command.arg("image").arg("--output").arg(&image).arg("--report").arg(&page);
-    command.args(["--entrypoint=python3", "--entrypoint=/app.runfiles/_main/app/main.py"]);
+    let sh = Shell::new()?;
+    let mut command = cmd!(sh, "{worker} image --output {image} --report {page}")
+        .args(["--entrypoint=python3", "--entrypoint=/app.runfiles/_main/app/main.py"]);
     for layer in layers {
-        command.arg("--layer").arg(&layer.blob).arg("--metadata").arg(&layer.metadata);
+        command = command.arg("--layer").arg(&layer.blob).arg("--metadata").arg(&layer.metadata);
     }
-    shell::run(&mut command)?;
+    command.quiet().run()?;
     Ok((image, page))
 }
 
 /// Fetches the example's wheels and installs them as its rules do.
 fn packages(folder: &Path, copy: &Path, python: &str) -> Result<Vec<Package>> {
     let (wheels, trees) = (folder.join("wheels"), folder.join("trees"));
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
-        .args(["--only-binary=:all:", "--require-hashes", "--requirement"])
-        .arg(copy.join("requirements.txt"))
-        .arg("--dest")
-        .arg(&wheels);
     fresh(&wheels)?;
-    shell::run(&mut pip)?;
+    let sh = Shell::new()?;
+    let pip = cmd!(
+        sh,
+        "python3 -m pip download --quiet --disable-pip-version-check --no-deps
+         --only-binary=:all: --require-hashes --requirement {copy}/requirements.txt --dest {wheels}"
+    );
+    pip.quiet().run()?;
     fresh(&trees)?;
     let mut packages = Vec::new();
     for wheel in fs::read_dir(&wheels).context(wheels.display())? {
@@ -122,9 +121,7 @@ fn packages(folder: &Path, copy: &Path, python: &str) -> Result<Vec<Package>> {
         let file = wheel.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let name = file.split('-').next().unwrap_or_default().replace('_', "-");
         let tree = trees.join(&name);
-        let mut install = Command::new("python3");
-        install.arg(copy.join("rules/install_wheel.py")).arg(&wheel).arg(&tree).arg(python);
-        shell::run(&mut install)?;
+        cmd!(sh, "python3 {copy}/rules/install_wheel.py {wheel} {tree} {python}").quiet().run()?;
         packages.push((name, tree));
     }
     packages.sort();
@@ -193,7 +190,7 @@ fn self_check(root: &Path, packages: &[Package], python: &str) -> Result<()> {
     let site = |name: &str| runfiles.join(format!("pip/{name}/lib/python{python}/site-packages"));
     let paths = packages.iter().map(|(name, _)| site(name)).chain([runfiles.join("_main")]);
     let paths = std::env::join_paths(paths).context(root.display())?;
-    let mut command = Command::new("python3");
-    command.args(["-s", "-B"]).arg(runfiles.join("_main/app/main.py")).arg("--self-check");
+    let sh = Shell::new()?;
+    let command = cmd!(sh, "python3 -s -B {runfiles}/_main/app/main.py --self-check");
     self_checked(command.env("PYTHONPATH", paths))
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use flate2::{Compression, GzBuilder};
+use xshell::cmd;
 
 use crate::project::Project;
 use crate::shell::{self, Context as _, Result};
@@ -19,9 +19,8 @@ pub(super) const LOCKFILE: &str = "pylayer.lock.json";
 
 /// Writes the archive. All in it is in one folder.
 pub(super) fn write(project: &Project, folder: &str, lockfile: &str, to: &Path) -> Result<()> {
-    let mut files = Command::new("git");
-    files.args(["ls-files", "-z"]);
-    let files = shell::capture(files.current_dir(&project.root))?;
+    let sh = project.shell()?;
+    let files = shell::capture(cmd!(sh, "git ls-files -z"))?;
     let mut files: Vec<&str> = files.split_terminator('\0').collect();
     files.retain(|file| LEFT_OUT.iter().all(|left_out| !file.starts_with(left_out)));
 

@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use super::tools::Tools;
 use super::{Made, Module, Options, TARGETS, make, write};
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result, failure};
+use crate::shell::{Context as _, Result, failure};
 use crate::wheels::{self, Package};
 use crate::{install, sid, ui, workspace};
 
@@ -85,13 +86,11 @@ fn sources_compile(project: &Project, folder: &Path, made: &Made) -> Result<()> 
     let unpacked = folder.join("unpacked");
     fresh(&unpacked)?;
     let name = made.release.name();
-    let mut tar = Command::new("tar");
-    shell::run(
-        tar.arg("-xzf").arg(folder.join(format!("dist/{name}.tar.gz"))).arg("-C").arg(&unpacked),
-    )?;
-    let mut check = project.cargo(&["check", "--locked", "--package=pylayer", "--bin=pylayer"]);
-    check.current_dir(unpacked.join(name)).env("CARGO_TARGET_DIR", &project.target);
-    shell::run(&mut check)
+    let (sh, cargo) = project.cargo()?;
+    cmd!(sh, "tar -xzf {folder}/dist/{name}.tar.gz -C {unpacked}").quiet().run()?;
+    sh.change_dir(unpacked.join(name));
+    let check = cmd!(sh, "{cargo} check --locked --package=pylayer --bin=pylayer");
+    Ok(check.env("CARGO_TARGET_DIR", &project.target).quiet().run()?)
 }
 
 /// A worker, and how it is run.
@@ -104,11 +103,10 @@ impl Runner {
     /// Makes a layer of all packages; gives the blob and its metadata.
     fn layer(&self, folder: &Path, arguments: &[String]) -> Result<[Vec<u8>; 2]> {
         let files = ["layer", "layer.json"].map(|name| folder.join(name));
-        let mut command = Command::new(&self.program[0]);
-        command.args(&self.program[1..]).arg("layer").args(arguments);
-        command.arg(format!("--output={}", files[0].display()));
-        command.arg(format!("--metadata={}", files[1].display()));
-        shell::run(&mut command)?;
+        let (sh, [blob, metadata]) = (Shell::new()?, &files);
+        let (program, before) = (&self.program[0], &self.program[1..]);
+        let layer = cmd!(sh, "{program} {before...} layer --output={blob} --metadata={metadata}");
+        layer.args(arguments).quiet().run()?;
         let [blob, metadata] = files.map(|file| fs::read(&file).context(file.display()));
         Ok([blob?, metadata?])
     }
@@ -158,15 +156,16 @@ fn stranger(project: &Project, folder: &Path, module: &Module, worker: &Path) ->
     write(&copy.join("MODULE.bazel"), &format!("module(name = \"odd\")\n\n{}", module.lines()))?;
     fresh(&tree)?;
     write(&tree.join("package.py"), &"print(1)\n".repeat(1000))?;
-    let mut layer = Command::new(worker);
-    layer.args(["layer", "--package=tree", "--tree=tree", "--to=app", "--output=expected"]);
-    shell::run(layer.current_dir(folder))?;
+    let (sh, root) = (Shell::new()?, sid::root()?);
+    let there = sh.push_dir(folder);
+    let layer = cmd!(sh, "{worker} layer --package=tree --tree=tree --to=app --output=expected");
+    layer.quiet().run()?;
+    drop(there);
     let other = folder.join("other");
     fs::copy(worker, &other).context(other.display())?;
     let scripts = ["fresh.sh", "stranger.sh"].map(|name| folder.join(name));
     write(&scripts[0], FRESH)?;
     write(&scripts[1], STRANGER)?;
-    let mut command = Command::new("sh");
-    command.arg(&scripts[0]).arg(sid::root()?).arg(folder).arg(&scripts[1]);
-    shell::run(&mut command)
+    let [fresh, stranger] = &scripts;
+    Ok(cmd!(sh, "sh {fresh} {root} {folder} {stranger}").quiet().run()?)
 }

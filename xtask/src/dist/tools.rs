@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Cmd, Shell, cmd};
 
 use crate::project::Project;
 use crate::shell::{self, Context as _, Result, failure};
@@ -40,35 +41,33 @@ impl Toolchain {
                 targets.join(", "),
                 home.display()
             ));
-            let mut rustup = Command::new("rustup");
-            rustup.args(["toolchain", "install", version, "--profile=minimal", "--no-self-update"]);
-            rustup.args(targets.iter().map(|target| format!("--target={target}")));
-            rustup.env("RUSTUP_HOME", &home).env_remove("RUSTUP_TOOLCHAIN");
-            shell::run(&mut rustup)?;
+            let sh = Shell::new()?;
+            cmd!(sh, "rustup toolchain install {version} --profile=minimal --no-self-update")
+                .args(targets.iter().map(|target| format!("--target={target}")))
+                .env("RUSTUP_HOME", &home)
+                .env_remove("RUSTUP_TOOLCHAIN")
+                .quiet()
+                .run()?;
         }
         Ok(Self { home, name })
     }
 
     /// A program that runs this toolchain's cargo, by rustup's stand-ins on PATH. It has a target
     /// folder of its own: another compiler would have everything in the usual one compiled again.
-    pub(crate) fn command(&self, program: &Path, project: &Project) -> Result<Command> {
-        let mut command = Command::new(program);
-        command
-            .current_dir(&project.root)
+    pub(crate) fn command<'a>(
+        &self,
+        sh: &'a Shell,
+        program: &Path,
+        project: &Project,
+    ) -> Result<Cmd<'a>> {
+        let command = sh.cmd(program);
+        // Cargo names itself to what it runs, and that is another one.
+        let command = ["CARGO", "RUSTC", "RUSTDOC"].into_iter().fold(command, Cmd::env_remove);
+        Ok(command
             .env("RUSTUP_HOME", &self.home)
             .env("RUSTUP_TOOLCHAIN", &self.name)
             .env("RUSTUP_AUTO_INSTALL", "0")
-            .env("CARGO_TARGET_DIR", project.folder("dist-build")?);
-        // Cargo names itself to what it runs, and that is another one.
-        for variable in ["CARGO", "RUSTC", "RUSTDOC"] {
-            command.env_remove(variable);
-        }
-        Ok(command)
-    }
-
-    /// Its cargo.
-    pub(crate) fn cargo(&self, project: &Project) -> Result<Command> {
-        self.command(Path::new("cargo"), project)
+            .env("CARGO_TARGET_DIR", project.folder("dist-build")?))
     }
 }
 
@@ -91,41 +90,38 @@ impl Tools {
         })
     }
 
-    /// cargo-zigbuild with this subcommand of cargo's.
-    fn cargo(&self, project: &Project, subcommand: &str, target: &str) -> Result<Command> {
-        let mut command = self.toolchain.command(&self.zigbuild, project)?;
-        command.args([
-            subcommand,
-            "--release",
-            "--locked",
-            "--package=pylayer",
-            "--target",
-            target,
-        ]);
-        command.env("CARGO_ZIGBUILD_ZIG_PATH", &self.zig);
-        command.env("CARGO_ZIGBUILD_CACHE_DIR", cache()?.join("zig-cache"));
+    /// Runs cargo-zigbuild with this subcommand of cargo's.
+    fn cargo(&self, project: &Project, subcommand: &str, target: &str) -> Result<()> {
+        let sh = project.shell()?;
+        let command = self.toolchain.command(&sh, &self.zigbuild, project)?;
+        let mut command = command
+            .args([subcommand, "--release", "--locked", "--package=pylayer", "--bin=pylayer"])
+            .args(["--target", target])
+            .env("CARGO_ZIGBUILD_ZIG_PATH", &self.zig)
+            .env("CARGO_ZIGBUILD_CACHE_DIR", cache()?.join("zig-cache"));
         if target.ends_with("-apple-darwin") {
             // Zig's own choice is a much newer macOS.
-            command.env("MACOSX_DEPLOYMENT_TARGET", OLDEST_MACOS);
+            command = command.env("MACOSX_DEPLOYMENT_TARGET", OLDEST_MACOS);
         }
-        Ok(command)
+        Ok(command.quiet().run()?)
     }
 
     /// Builds the worker; gives its path.
     pub(crate) fn build(&self, project: &Project, target: &str) -> Result<PathBuf> {
-        shell::run(self.cargo(project, "zigbuild", target)?.arg("--bin=pylayer"))?;
+        self.cargo(project, "zigbuild", target)?;
         Ok(project.folder("dist-build")?.join(target).join("release/pylayer"))
     }
 
     /// Checks that the worker compiles, without linking it.
     pub(crate) fn check(&self, project: &Project, target: &str) -> Result<()> {
-        shell::run(self.cargo(project, "check", target)?.arg("--bin=pylayer"))
+        self.cargo(project, "check", target)
     }
 }
 
 /// What `rustc -vV` says of a field.
 fn rustc(field: &str) -> Result<String> {
-    let text = shell::capture(Command::new("rustc").arg("-vV"))?;
+    let sh = Shell::new()?;
+    let text = shell::capture(cmd!(sh, "rustc -vV"))?;
     let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(": "));
     value.map(str::to_owned).ok_or_else(|| failure(format!("`rustc -vV` says no {field}")))
 }

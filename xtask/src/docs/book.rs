@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::install;
 use crate::project::{Project, fresh};
-use crate::shell::{self, Context as _, Result, failure};
+use crate::shell::{Context as _, Result, failure};
 use crate::ui;
 
 /// Where the site links to for what is not a page of it.
@@ -22,12 +23,13 @@ pub(crate) fn build(project: &Project) -> Result<()> {
     fs::copy(&settings, source.join("book.toml")).context(settings.display())?;
     copy(&project.root.join("docs"), Path::new("docs"), &source)?;
 
-    let mut command = Command::new(mdbook);
-    command.arg("build").arg("--dest-dir").arg(&site).current_dir(&source);
-    let output = shell::output(&mut command)?;
+    let sh = Shell::new()?;
+    sh.change_dir(&source);
+    let command = cmd!(sh, "{mdbook} build --dest-dir {site}").ignore_status();
+    let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() || said.contains("WARN") || said.contains("ERROR") {
-        return Err(failure(format!("`{}` says:\n{said}", shell::display(&command))));
+        return Err(failure(format!("`{command}` says:\n{said}")));
     }
     let names = fs::read_dir(&site).context(site.display())?.flatten();
     let names: Vec<String> =

@@ -1,7 +1,8 @@
 //! The pages about the command line: what `--help` prints, which comes from what reads the flags.
 
 use std::path::Path;
-use std::process::Command;
+
+use xshell::{Shell, cmd};
 
 use crate::project::Project;
 use crate::shell::{self, Result};
@@ -75,7 +76,8 @@ fn sections<'a>(worker: &Path, names: impl Iterator<Item = &'a str>) -> Result<S
 }
 
 fn help(worker: &Path, command: Option<&str>) -> Result<String> {
-    shell::capture(Command::new(worker).arg("help").args(command))
+    let sh = Shell::new()?;
+    shell::capture(cmd!(sh, "{worker} help {command...}"))
 }
 
 /// The names below the heading `Commands:`.

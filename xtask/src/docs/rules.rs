@@ -46,13 +46,12 @@ fn write(project: &Project, head: &str, files: &[&str]) -> Result<String> {
     if !output.status.success() {
         return Err(failure(String::from_utf8_lossy(&output.stderr)));
     }
-    let mut info = bazel.command("info");
-    let folder = shell::capture(info.arg("bazel-bin").stderr(std::process::Stdio::null()))?;
+    let folder = bazel.bin()?;
     let mut page = head.to_owned();
     for name in files {
-        let path = format!("{}/py/tests/reference/{name}.binaryproto", folder.trim());
-        let bytes = fs::read(&path).context(&path)?;
-        let module = Module::decode(&*bytes).context(&path)?;
+        let path = folder.join(format!("py/tests/reference/{name}.binaryproto"));
+        let bytes = fs::read(&path).context(path.display())?;
+        let module = Module::decode(&*bytes).context(path.display())?;
         page += &section(name, &module)?;
     }
     Ok(page)

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+use xshell::{Shell, cmd};
 
 use super::{Session, noise, tee};
 use crate::bazel::Bazel;
@@ -182,7 +184,8 @@ pub(crate) fn run(project: &Project, names: &[String]) -> Result<()> {
 
 /// Bazel's version.
 fn version() -> Result<String> {
-    let said = shell::capture(Command::new(crate::sid::bazel()?).arg("--version"))?;
+    let (sh, bazel) = (Shell::new()?, crate::sid::bazel()?);
+    let said = shell::capture(cmd!(sh, "{bazel} --version"))?;
     Ok(said.trim().trim_start_matches("bazel ").to_owned())
 }
 

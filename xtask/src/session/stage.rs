@@ -6,14 +6,14 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use xshell::Shell;
 
 use super::{BASE, FLAGS, Place, Request, Session, noise, text};
-use crate::shell::{self, Context as _, Result};
+use crate::shell::{Context as _, Result};
 
 /// The folder of one replay; removed at its end.
 #[derive(Debug)]
@@ -163,9 +163,9 @@ impl Stage {
         }
         let arguments: Vec<OsString> =
             typed.into_iter().map(elsewhere).map(OsString::from_vec).collect();
-        let mut command = Command::new(worker);
-        let directory = self.directory.join(OsStr::from_bytes(&request.sandbox_dir));
-        let ended = shell::output(command.current_dir(&directory).args(arguments))?;
+        let sh = Shell::new()?;
+        sh.change_dir(self.directory.join(OsStr::from_bytes(&request.sandbox_dir)));
+        let ended = sh.cmd(worker).args(arguments).ignore_status().output()?;
         let once = OneShot {
             exit_code: ended.status.code(),
             said: String::from_utf8_lossy(&ended.stderr).into_owned(),

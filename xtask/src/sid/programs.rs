@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::shell::{self, Context as _, Result};
+use xshell::{Shell, cmd};
+
+use crate::shell::{Context as _, Result};
 use crate::ui;
 
 /// Installs programs, each from the package of its name, where Bazel runs in a root of Debian sid.
@@ -22,9 +23,9 @@ pub fn install(names: &[&str]) -> Result<()> {
     ui::say(format_args!("install {} in the root of Debian sid", names.join(", ")));
     let apt = "apt-get update -q && \
                apt-get -o DPkg::Lock::Timeout=300 install --yes --quiet --no-install-recommends \"$@\"";
-    let mut command = Command::new("sh");
-    command.arg(folder.join("enter.sh")).arg(root).args(["sh", "-ec", apt, "apt"]).args(names);
-    shell::run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+    let sh = Shell::new()?;
+    let enter = cmd!(sh, "sh {folder}/enter.sh {root} sh -ec {apt} apt {names...}");
+    Ok(enter.env("DEBIAN_FRONTEND", "noninteractive").quiet().run()?)
 }
 
 /// Installs programs in the root of Debian sid, which has to be there; gives a folder with a script
