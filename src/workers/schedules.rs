@@ -261,24 +261,34 @@ fn a_large_request_pauses_once_a_buffer_while_another_begins() {
 }
 
 #[test]
-fn a_cancel_and_the_end_of_the_new_request_end_a_pause() {
+fn pauses_end_whatever_becomes_of_the_new_request_and_hold_up_no_thread() {
     explore(|| {
         let pool = pool(1);
-        let (large, other, new) = (large_turn(&pool), large_turn(&pool), turn(&pool));
-        let gate = Gate::default();
-        let busy = large_turn(&pool);
-        let held = busy.submit(busy.lease().unwrap(), gate.work());
-        let paused = [large, other].map(|turn| {
-            let cancel = turn.cancel().clone();
-            (thread::spawn(move || turn.check()), cancel)
-        });
-        paused[1].1.cancel();
-        drop(new);
-        let [kept, cancelled] = paused.map(|(thread, _)| thread.join().unwrap());
-        kept.unwrap();
-        assert!(cancelled.is_err());
-        gate.open();
-        drop(busy.wait(&held).unwrap());
+        let (large, gone, new) = (large_turn(&pool), large_turn(&pool), turn(&pool));
+        gone.cancel().cancel();
+        let [large, gone] = [large, gone].map(|turn| thread::spawn(move || turn.check()));
+        // With the second one nobody pauses for it any more.
+        for _ in 0..2 {
+            let ticket = new.submit(new.lease().unwrap(), |_| Ok(()));
+            drop(new.wait(&ticket).unwrap());
+        }
+        large.join().unwrap().unwrap();
+        assert!(gone.join().unwrap().is_err());
+    });
+}
+
+#[test]
+fn the_spare_thread_serves_first_buffers_while_all_others_are_busy() {
+    once(|| {
+        let pool = pool(1);
+        let (large, new) = (large_turn(&pool), turn(&pool));
+        let job = Job { owner: new.owner.clone(), run: Box::new(|| ()) };
+        let mut state = State { waiting: vec![job], ..State::default() };
+        assert_eq!(pool.0.for_spare(&state), None, "the others have nothing to do");
+        state.running.push(large.owner.clone());
+        assert_eq!(pool.0.for_spare(&state), Some(0));
+        new.owner.served.store(1, Ordering::Relaxed);
+        assert_eq!(pool.0.for_spare(&state), None, "it has had one");
     });
 }
 

@@ -69,6 +69,7 @@ impl Starts {
     ) -> Result<bool> {
         let mut others = false;
         waiter.wait_at_most(PAUSE, || {
+            // Before the lock: the pool's threads come here holding theirs.
             if !enough() {
                 return Some(());
             }

@@ -20,8 +20,6 @@ pub(super) struct Owner {
     pub(super) served: AtomicU64,
     /// The buffers that it holds.
     pub(super) held: AtomicUsize,
-    /// How many that were when it paused for others last.
-    paused: AtomicU64,
     pub(super) cancel: Waiter,
 }
 
@@ -30,6 +28,8 @@ pub(super) struct Owner {
 pub struct Turn {
     shared: Arc<Shared>,
     pub(super) owner: Arc<Owner>,
+    /// The buffers that were compressed for it when it paused for others last.
+    paused: AtomicU64,
 }
 
 /// Work that was handed in, and what it will come to; dropping it makes the work void.
@@ -42,8 +42,8 @@ impl Turn {
     pub(super) fn new(shared: Arc<Shared>, number: u64, cancel: Waiter) -> Self {
         shared.starts.begin(number);
         let (served, held) = (AtomicU64::new(0), AtomicUsize::new(0));
-        let paused = AtomicU64::new(u64::MAX);
-        Self { shared, owner: Arc::new(Owner { number, served, held, paused, cancel }) }
+        let owner = Arc::new(Owner { number, served, held, cancel });
+        Self { shared, owner, paused: AtomicU64::new(u64::MAX) }
     }
 
     /// Fails if the request is no longer wanted. A large one pauses here for requests that have just
@@ -58,13 +58,13 @@ impl Turn {
     /// Pauses for others, while the pool's threads have enough to do, but only once a buffer: where
     /// small requests never end, a large one still gets on. Gives whether it paused.
     pub(super) fn pause(&self) -> Result<bool> {
-        let Owner { number, served, paused, cancel, .. } = &*self.owner;
+        let Owner { number, served, cancel, .. } = &*self.owner;
         let served = served.load(Ordering::Relaxed);
         let enough = || self.shared.is_busy(&lock(&self.shared.state));
-        let waited = paused.load(Ordering::Relaxed) != served
+        let waited = self.paused.load(Ordering::Relaxed) != served
             && self.shared.starts.pause(*number, cancel, enough)?;
         if waited {
-            paused.store(served, Ordering::Relaxed);
+            self.paused.store(served, Ordering::Relaxed);
         }
         Ok(waited)
     }
